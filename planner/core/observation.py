@@ -1,0 +1,81 @@
+"""What was seen of a deployment at one moment: the only input of `decide` that changes.
+
+Sources build it from live metrics, the simulator from its own state. Unknown is None, never 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from planner.core.role import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicas:
+    """One role's replicas by state: ready ones serve, starting ones will, draining ones finish."""
+
+    ready: int = 0
+    starting: int = 0
+    draining: int = 0
+
+    @property
+    def current(self) -> int:
+        """Replicas that serve or will serve: what a new desired number is compared with."""
+        return self.ready + self.starting
+
+    @property
+    def provisioned(self) -> int:
+        """Replicas that hold GPUs, which is what GPU-hours count."""
+        return self.ready + self.starting + self.draining
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What the frontends counted during the last *seconds*: arrivals, and results behind them.
+
+    Moments instead of means: with the sum of isl and of isl squared the prefill work of the
+    interval, sum(a + b*n + c*n^2), is exact for any mix of lengths. Times in seconds.
+    """
+
+    seconds: float
+    arrived: int
+    isl_sum: float
+    isl_squared_sum: float
+    finished: int
+    osl_sum: float
+    context_osl_sum: float = 0.0
+    """Sum over finished requests of (isl + osl/2) * osl: contexts weighted by tokens."""
+    failed: int = 0
+    within_sla: int = 0
+    """Finished requests with TTFT and mean ITL both inside the targets."""
+    ttft_sum: float = 0.0
+    ttft_count: int = 0
+    itl_sum: float = 0.0
+    itl_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleLoad:
+    """What one role's engines say about themselves, summed over its ready replicas."""
+
+    waiting: int | None = None
+    """Requests not yet in a batch: the prefill queue's for prefill, the engines' own otherwise."""
+    waiting_tokens: int | None = None
+    """Their uncached prompt tokens."""
+    running: int | None = None
+    kv_usage: float | None = None
+    """Share of KV blocks in use, 0 to 1, mean over replicas."""
+    oldest_wait_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look at the deployment. *at* is in seconds on the clock that `decide` is told."""
+
+    at: float
+    fleet: Mapping[Role, Replicas]
+    traffic: Traffic | None = None
+    load: Mapping[Role, RoleLoad] = field(default_factory=dict)
+    age_seconds: float = 0.0
+    """Age of the oldest figure in it."""
+    in_flight: int | None = None
+    """Requests inside the frontends."""

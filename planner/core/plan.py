@@ -1,0 +1,89 @@
+"""The answer of `decide`: values whose numbers cannot move without a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from planner.core.role import Role
+
+
+class Reason(StrEnum):
+    """Why a step moved or held the number; the value is what operators read and search for."""
+
+    DEMAND_FORECAST = "DemandForecast"
+    BACKLOG = "Backlog"
+    KV_PRESSURE = "KvPressure"
+    ATTAINMENT_BELOW_TARGET = "AttainmentBelowTarget"
+    CONSOLIDATION_REFUSED = "ConsolidationRefused"
+    WITHIN_TOLERANCE = "WithinTolerance"
+    SCALE_DOWN_STABILIZED = "ScaleDownStabilized"
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    WARMING_UP = "WarmingUp"
+    SLA_INFEASIBLE = "SlaInfeasible"
+    GPU_BUDGET = "GpuBudget"
+    SHRINK_BEFORE_GROW = "ShrinkBeforeGrow"
+    TOO_FEW_REPLICAS = "TooFewReplicas"
+    TOO_MANY_REPLICAS = "TooManyReplicas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One move of the number: why, from what to what, and the inputs it used (units in names)."""
+
+    reason: Reason
+    before: int
+    after: int
+    inputs: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The replicas that one role should have, and every step that led there.
+
+    *raw* is what the load asks for, before budget, stabilization and bounds.
+    """
+
+    role: Role
+    current: int
+    raw: int
+    desired: int
+    steps: tuple[Step, ...]
+
+    def moved(self, reason: Reason, replicas: int, **inputs: float) -> "Decision":
+        """Return this decision at *replicas*, or itself when nothing moves."""
+        if replicas == self.desired:
+            return self
+        step = Step(reason=reason, before=self.desired, after=replicas, inputs=inputs)
+        return replace(self, desired=replicas, steps=(*self.steps, step))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpus:
+    """GPUs that the fleet holds and would hold; *budget* None is unlimited."""
+
+    current: int
+    desired: int
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One decision per role and what they come to. Costs are per hour in the profile's currency."""
+
+    at: float
+    decisions: Mapping[Role, Decision]
+    gpus: Gpus
+    cost_per_hour: float | None
+    """Of the desired fleet; None without a GPU price."""
+    attainment: float | None
+    """Predicted share of requests inside the SLA with the desired fleet; None when unknown."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether acting on it would change any replica count."""
+        return any(d.desired != d.current for d in self.decisions.values())
+
+    @property
+    def desired(self) -> dict[Role, int]:
+        """Replicas by role, the form a connector takes."""
+        return {role: d.desired for role, d in self.decisions.items()}

@@ -1,0 +1,123 @@
+"""What the runtime needs from the outside: a leased key-value store and a request plane.
+
+Real ones (etcd, NATS) and in-memory ones pass the same contract suites in tests/contract.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Protocol
+
+
+class Watch(Protocol):
+    """A live copy of all keys under a prefix, kept up through disconnects and compaction."""
+
+    @property
+    def entries(self) -> Mapping[str, bytes]:
+        """The keys and values as last known; kept while the store is away."""
+        ...
+
+    def changes(self) -> AsyncIterator[Mapping[str, bytes]]:
+        """Yield `entries` at once and then after every change, coalescing bursts."""
+        ...
+
+    async def close(self) -> None:
+        """Stop watching."""
+        ...
+
+
+class Store(Protocol):
+    """Discovery and small shared settings. Keys are slash-separated text, values bytes."""
+
+    async def put(self, key: str, value: bytes, *, leased: bool = False) -> None:
+        """Write *key*; a *leased* key goes with this process, back again after a lost lease."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove *key*; removing what is not there is fine."""
+        ...
+
+    async def watch(self, prefix: str) -> Watch:
+        """Return a watch that holds the current entries under *prefix*."""
+        ...
+
+    async def close(self) -> None:
+        """Revoke the lease, so that leased keys vanish at once, and disconnect."""
+        ...
+
+
+class Subscription(Protocol):
+    """Something that receives requests until it is closed."""
+
+    async def close(self) -> None:
+        """Take nothing new; what was delivered is still handled."""
+        ...
+
+
+class RequestPlane(Protocol):
+    """One-way delivery of a request to exactly one named instance."""
+
+    async def serve(
+        self, subject: str, handler: Callable[[bytes], Awaitable[None]]
+    ) -> Subscription:
+        """Call *handler* with every message sent to *subject*; a message is accepted on receipt."""
+        ...
+
+    async def send(self, subject: str, message: bytes, *, timeout: float) -> None:
+        """Deliver *message*; returns once accepted.
+
+        Raises NoResponders at once when nobody serves *subject*, DeadlineExceeded after *timeout*.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class Delivery(Protocol):
+    """One item taken from a work queue; it comes back to the queue unless acknowledged."""
+
+    @property
+    def body(self) -> bytes:
+        """The item."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first delivery."""
+        ...
+
+    async def ack(self) -> None:
+        """Done: never deliver it again. Returns once the queue has confirmed it."""
+        ...
+
+    async def in_progress(self) -> None:
+        """Still working: start the redelivery timer afresh."""
+        ...
+
+    async def retry(self) -> None:
+        """Give it back now."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """A shared queue from which each item is worked on by one puller at a time."""
+
+    async def push(self, body: bytes, *, item_id: str) -> None:
+        """Add an item; the same *item_id* again within two minutes adds nothing."""
+        ...
+
+    async def pull(self, *, timeout: float) -> Delivery | None:
+        """Return the next item, or None when none came within *timeout* seconds."""
+        ...
+
+    async def depth(self) -> int:
+        """Return items waiting plus items delivered and not yet acknowledged."""
+        ...
+
+    async def close(self) -> None:
+        """Stop pulling."""
+        ...

@@ -1,0 +1,69 @@
+"""The messages between frontend and workers, and the model card that a worker registers.
+
+Encoded with msgpack; unknown fields are ignored, so both sides can be upgraded on their own.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class FinishReason(StrEnum):
+    """Why a worker stopped producing tokens."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+class Sampling(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """How tokens are chosen and when the engine ends; None leaves it to the engine."""
+
+    max_tokens: int
+    min_tokens: int = 0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+
+
+class GenerateRequest(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Tokens in. After a migration *token_ids* ends with the *resumed* tokens already produced."""
+
+    request_id: str
+    token_ids: list[int]
+    sampling: Sampling
+    resumed: int = 0
+    transfer: dict[str, Any] | None = None
+    """Opaque KV-transfer parameters, set by the disaggregation logic alone."""
+
+
+class TokenDelta(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Tokens out: those produced since the previous delta; the last one has *finish_reason*."""
+
+    token_ids: list[int]
+    finish_reason: FinishReason | None = None
+    cached_tokens: int | None = None
+    """Prompt tokens found in a prefix cache; sent once, with the first delta."""
+    remote_prefill: bool | None = None
+    """Whether another worker did the prefill; sent once, with the first delta."""
+
+
+class ModelCard(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What a frontend must know to serve a model; registered by every serving worker.
+
+    *path* is the model's folder (tokenizer.json, tokenizer_config.json with its chat template) as
+    the frontend can read it; *checksum* is of the tokenizer file, so that two workers with
+    different tokenizers under one name are noticed.
+    """
+
+    name: str
+    path: str
+    context_length: int
+    eos_token_ids: tuple[int, ...]
+    checksum: str
+    kv_block_size: int = 16
+    total_kv_blocks: int | None = None
+    max_num_seqs: int | None = None
