@@ -1,0 +1,44 @@
+# Everything a fresh machine needs is installed into .venv by `make setup`; the other targets call it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint types imports unit e2e bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+
+setup: .venv/.installed  ## fill .venv; does nothing the second time
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"error: {sys.executable} is Python {v[0]}.{v[1]}, and 3.11 to 3.13 are supported\n\nhint: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## serve, replay real traffic, scale, report: about 4 minutes
+	$(BIN)/python examples/demo/demo.py
+
+test: lint types imports unit e2e  ## everything that must hold before a change lands
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+unit: setup  ## fast tests, in parallel
+	$(BIN)/pytest -q -n 2 -m "not e2e"
+
+e2e: setup  ## tests with real processes, one after the other
+	$(BIN)/pytest -q -m e2e --durations=15
+
+bench: setup  ## the request path and the start-up time, as JSON and Markdown
+	$(BIN)/python benchmarks/request_path.py
+	$(BIN)/python benchmarks/startup.py
+
+clean:  ## remove what the targets made
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
