@@ -1,0 +1,86 @@
+"""What commands print: results on stdout as a table or as JSON, everything else on stderr."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import click
+
+from planner.cli.logs import is_quiet
+
+SCHEMA_VERSION = "1"
+WIDTH = 100
+"""Columns that a table may use where the terminal does not say."""
+
+Cell = str | int | float | None
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def output_option(command: _Command) -> _Command:
+    """Add `-o table|json` to *command*, passed as the keyword `output`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="Form of the result.",
+    )(command)
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print *document* on stdout, led by its schema version; NaN and infinities become null."""
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **plain(document)}, allow_nan=False))
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str | None = None
+) -> None:
+    """Print *rows* on stdout under *columns*: numbers to the right, None as a dash."""
+    from rich.table import Table
+
+    cells = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = any(isinstance(row[index], int | float) for row in cells)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in cells:
+        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+    _print_rich(table)
+
+
+def print_line(text: str = "") -> None:
+    """Print one line of the result on stdout."""
+    click.echo(text)
+
+
+def notice(text: str) -> None:
+    """Tell the user something that is not the result: on stderr, and not under -q."""
+    if not is_quiet():
+        click.echo(text, err=True)
+
+
+def plain(value: object) -> Any:
+    """Return *value* as what JSON knows: dataclasses become objects, non-finite numbers null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _print_rich(renderable: object) -> None:
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(renderable)
