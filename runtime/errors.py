@@ -85,6 +85,13 @@ class StoreUnavailable(RuntimeFault):
     code = "store_unavailable"
 
 
+class MessagingUnavailable(RuntimeFault):
+    """The request plane or a work queue does not answer."""
+
+    code = "messaging_unavailable"
+    retryable = True
+
+
 def from_wire(code: str, message: str) -> RuntimeFault:
     """Return the fault that *code* names; an unknown code becomes the root class."""
     for kind in RuntimeFault.__subclasses__():

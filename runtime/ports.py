@@ -27,20 +27,41 @@ class Watch(Protocol):
 class Store(Protocol):
     """Discovery and small shared settings. Keys are slash-separated text, values bytes."""
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the store answered when it was last asked; it is asked several times a TTL."""
+        ...
+
     async def put(self, key: str, value: bytes, *, leased: bool = False) -> None:
-        """Write *key*; a *leased* key goes with this process, back again after a lost lease."""
+        """Write *key*; a *leased* key goes with this process, back again after a lost lease.
+
+        Raises StoreUnavailable while the store is away. A leased write is not lost by that: it is
+        made as soon as the store is back.
+        """
+        ...
+
+    async def create(self, key: str, value: bytes, *, leased: bool = True) -> bool:
+        """Write *key* only if it is absent, atomically; returns whether it was written.
+
+        A key created under a lost lease is not put back: whoever creates it next owns it.
+        Raises StoreUnavailable.
+        """
         ...
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value, or None."""
+        """Return the value, or None when there is no such key. Raises StoreUnavailable."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove *key*; removing what is not there is fine."""
+        """Remove *key*; removing what is not there is fine. Raises StoreUnavailable.
+
+        A key of this process' own lease is never put back afterwards, and when the store is away
+        it is removed as soon as that is back.
+        """
         ...
 
     async def watch(self, prefix: str) -> Watch:
-        """Return a watch that holds the current entries under *prefix*."""
+        """Return a watch that holds the current entries under *prefix*. Raises StoreUnavailable."""
         ...
 
     async def close(self) -> None:
@@ -59,6 +80,11 @@ class Subscription(Protocol):
 class RequestPlane(Protocol):
     """One-way delivery of a request to exactly one named instance."""
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the plane is connected."""
+        ...
+
     async def serve(
         self, subject: str, handler: Callable[[bytes], Awaitable[None]]
     ) -> Subscription:
@@ -68,12 +94,13 @@ class RequestPlane(Protocol):
     async def send(self, subject: str, message: bytes, *, timeout: float) -> None:
         """Deliver *message*; returns once accepted.
 
-        Raises NoResponders at once when nobody serves *subject*, DeadlineExceeded after *timeout*.
+        Raises NoResponders at once when nobody serves *subject*, MessagingUnavailable within a
+        second while the plane is away, DeadlineExceeded after *timeout* seconds.
         """
         ...
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; handlers still running are cancelled."""
         ...
 
 
@@ -91,7 +118,10 @@ class Delivery(Protocol):
         ...
 
     async def ack(self) -> None:
-        """Done: never deliver it again. Returns once the queue has confirmed it."""
+        """Done: never deliver it again. Returns once the queue has confirmed it.
+
+        Raises MessagingUnavailable when it has not: the item may come back.
+        """
         ...
 
     async def in_progress(self) -> None:
@@ -107,17 +137,27 @@ class WorkQueue(Protocol):
     """A shared queue from which each item is worked on by one puller at a time."""
 
     async def push(self, body: bytes, *, item_id: str) -> None:
-        """Add an item; the same *item_id* again within two minutes adds nothing."""
+        """Add an item; the same *item_id* again within two minutes adds nothing.
+
+        Raises MessagingUnavailable within two seconds while the queue is away. The item may have
+        been added nevertheless (its confirmation was lost): push again under the same *item_id*.
+        """
         ...
 
     async def pull(self, *, timeout: float) -> Delivery | None:
-        """Return the next item, or None when none came within *timeout* seconds."""
+        """Return the next item, or None when none came within *timeout* seconds.
+
+        Raises MessagingUnavailable while the queue is away.
+        """
         ...
 
     async def depth(self) -> int:
-        """Return items waiting plus items delivered and not yet acknowledged."""
+        """Return items waiting plus items delivered and not yet acknowledged.
+
+        Raises MessagingUnavailable while the queue is away.
+        """
         ...
 
     async def close(self) -> None:
-        """Stop pulling."""
+        """Stop pulling; a pull that waits returns None, later calls raise MessagingUnavailable."""
         ...
