@@ -17,7 +17,11 @@ class FinishReason(StrEnum):
 
 
 class Sampling(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """How tokens are chosen and when the engine ends; None leaves it to the engine."""
+    """How tokens are chosen and when the engine ends; None leaves it to the engine.
+
+    *max_tokens* and *min_tokens* count all output tokens of the request, so they include those
+    that were produced before a migration (`GenerateRequest.resumed`) and are sent unchanged.
+    """
 
     max_tokens: int
     min_tokens: int = 0
@@ -41,7 +45,11 @@ class GenerateRequest(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=T
 
 
 class TokenDelta(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """Tokens out: those produced since the previous delta; the last one has *finish_reason*."""
+    """Tokens out: those produced since the previous delta; the last one has *finish_reason*.
+
+    The end-of-sequence or stop token that ended a request is the last of its *token_ids*; it counts
+    as output and belongs to no text.
+    """
 
     token_ids: list[int]
     finish_reason: FinishReason | None = None
