@@ -33,6 +33,10 @@ class MetricsUnavailable(PlannerError):
     """Nothing current is known about the deployment; the fleet is held."""
 
 
+class JournalError(PlannerError):
+    """A journal that cannot be read or written."""
+
+
 class ScaleRejected(PlannerError):
     """A connector did not change what it was asked to change."""
 
