@@ -1,0 +1,57 @@
+"""Traffic out of the frontends' counters."""
+
+from collections.abc import Sequence
+
+from planner.core.observation import Traffic
+from planner.sources.growth import Growth
+
+PREFIX = "planner_frontend_"
+IN_FLIGHT = f"{PREFIX}inflight_requests"
+_ISL = f"{PREFIX}input_sequence_tokens"
+_ISL_SQUARED = f"{PREFIX}input_sequence_tokens_squared_total"
+_OSL = f"{PREFIX}output_sequence_tokens"
+_CONTEXT_OSL = f"{PREFIX}context_output_tokens_total"
+_REQUESTS = f"{PREFIX}requests_total"
+_WITHIN_SLA = f"{PREFIX}requests_within_sla_total"
+_TTFT = f"{PREFIX}time_to_first_token_seconds"
+_ITL = f"{PREFIX}inter_token_latency_seconds"
+COUNTERS = frozenset(
+    {_ISL_SQUARED, _CONTEXT_OSL, _REQUESTS, _WITHIN_SLA}
+    | {f"{name}_{part}" for name in (_ISL, _OSL, _TTFT, _ITL) for part in ("sum", "count")}
+)
+"""Every counter that traffic is made of."""
+
+
+def traffic(growths: Sequence[Growth]) -> Traffic | None:
+    """Return what all frontends counted together; None when any part of it is not known.
+
+    Their windows differ when one missed a look. Rates are what adds up, so each one's counts are
+    stretched to the longest window.
+    """
+    seconds = max((growth.seconds for growth in growths), default=0.0)
+    counts = {name: _sum(growths, seconds, name) for name in COUNTERS}
+    known = {name: count for name, count in counts.items() if count is not None}
+    if not growths or len(known) < len(counts):
+        return None
+    finished = round(known[f"{_OSL}_count"])
+    return Traffic(
+        seconds=seconds,
+        arrived=round(known[f"{_ISL}_count"]),
+        isl_sum=known[f"{_ISL}_sum"],
+        isl_squared_sum=known[_ISL_SQUARED],
+        finished=finished,
+        osl_sum=known[f"{_OSL}_sum"],
+        context_osl_sum=known[_CONTEXT_OSL],
+        failed=max(0, round(known[_REQUESTS]) - finished),
+        within_sla=round(known[_WITHIN_SLA]),
+        ttft_sum=known[f"{_TTFT}_sum"],
+        ttft_count=round(known[f"{_TTFT}_count"]),
+        itl_sum=known[f"{_ITL}_sum"],
+        itl_count=round(known[f"{_ITL}_count"]),
+    )
+
+
+def _sum(growths: Sequence[Growth], seconds: float, name: str) -> float | None:
+    totals = [(growth.page.total(name), growth.seconds) for growth in growths]
+    known = [total * seconds / window for total, window in totals if total is not None]
+    return sum(known) if known else None

@@ -1,0 +1,218 @@
+"""Scraping real pages over loopback HTTP: what is read, and what happens to the silent."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from planner.core.observation import Replicas
+from planner.core.role import Role
+from planner.errors import MetricsUnavailable
+from planner.ports import Instance, InstanceState
+from planner.sources.scrape import ScrapeSource
+
+FLEET = {Role.PREFILL: Replicas(ready=1), Role.DECODE: Replicas(ready=2)}
+
+
+class Directory:
+    """A registry of what a test started."""
+
+    def __init__(self):
+        self.workers = []
+        self.urls = []
+
+    async def instances(self):
+        return self.workers
+
+    async def frontends(self):
+        return self.urls
+
+
+class Frontend:
+    """The counters of a frontend, as one of ours exposes them."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        made = {"labelnames": ["model"], "registry": self.registry}
+        name = "planner_frontend_"
+        self.isl = Histogram(f"{name}input_sequence_tokens", "x", **made).labels("m")
+        self.osl = Histogram(f"{name}output_sequence_tokens", "x", **made).labels("m")
+        self.ttft = Histogram(f"{name}time_to_first_token_seconds", "x", **made).labels("m")
+        self.itl = Histogram(f"{name}inter_token_latency_seconds", "x", **made)
+        self.squared = Counter(f"{name}input_sequence_tokens_squared", "x", **made).labels("m")
+        self.context = Counter(f"{name}context_output_tokens", "x", **made).labels("m")
+        self.within = Counter(f"{name}requests_within_sla", "x", **made).labels("m")
+        self.requests = Counter(f"{name}requests", "x", ["model", "status"], registry=self.registry)
+        self.inflight = Gauge(f"{name}inflight_requests", "x", **made).labels("m")
+
+    def serve(self, isl, osl):
+        self.isl.observe(isl)
+        self.squared.inc(isl**2)
+        self.osl.observe(osl)
+        self.context.inc((isl + osl / 2) * osl)
+        self.requests.labels("m", "success").inc()
+        self.ttft.observe(0.1)
+        self.within.inc()
+
+
+def worker_page(**gauges):
+    registry = CollectorRegistry()
+    for name, value in gauges.items():
+        Gauge(f"planner_worker_{name}", "x", ["model"], registry=registry).labels("m").set(value)
+    return registry
+
+
+@asynccontextmanager
+async def serving(directory):
+    """Yield `add(registry)`, which puts a metrics page on the loopback and returns its server."""
+    servers = []
+
+    async def add(registry):
+        async def metrics(_request):
+            answer = registry() if callable(registry) else registry
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            return web.Response(body=generate_latest(answer))
+
+        app = web.Application()
+        app.router.add_get("/metrics", metrics)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return server
+
+    source = ScrapeSource(directory, timeout=0.3)
+    try:
+        yield source, add
+    finally:
+        await source.close()
+        await asyncio.gather(*(server.close() for server in servers))
+
+
+def instance(name, role, server, state=InstanceState.READY):
+    return Instance(name=name, role=role, state=state, metrics_url=str(server.make_url("/metrics")))
+
+
+async def hang():
+    await asyncio.sleep(3600)
+
+
+async def test_two_frontends_add_up_over_the_interval():
+    directory, first, second = Directory(), Frontend(), Frontend()
+    async with serving(directory) as (source, add):
+        for frontend in (first, second):
+            directory.urls.append(str((await add(frontend.registry)).make_url("/")))
+        first.serve(isl=5000, osl=500)
+        assert (await source.observe(FLEET, now=10.0)).traffic is None
+
+        first.serve(isl=100, osl=10)
+        second.serve(isl=300, osl=30)
+        second.requests.labels("m", "error").inc()
+        second.inflight.set(4)
+        seen = await source.observe(FLEET, now=15.0)
+
+    traffic = seen.traffic
+    assert (seen.at, seen.fleet, seen.in_flight) == (15.0, FLEET, 4)
+    assert (traffic.seconds, traffic.arrived, traffic.finished, traffic.failed) == (5.0, 2, 2, 1)
+    assert (traffic.isl_sum, traffic.isl_squared_sum) == (400.0, 100_000.0)
+    assert (traffic.osl_sum, traffic.context_osl_sum) == (40.0, 105 * 10 + 315 * 30)
+    assert (traffic.ttft_count, traffic.itl_count, traffic.within_sla) == (2, 0, 2)
+    assert traffic.ttft_sum == pytest.approx(0.2)
+
+
+async def test_a_frontend_without_a_counter_makes_traffic_unknown():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        bare = CollectorRegistry()
+        Counter("planner_frontend_requests", "x", ["status"], registry=bare)
+        directory.urls.append(str((await add(bare)).make_url("/")))
+        await source.observe(FLEET, now=0.0)
+        assert (await source.observe(FLEET, now=5.0)).traffic is None
+
+
+async def test_load_by_role_of_those_that_serve():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        d1 = worker_page(
+            requests_waiting=2, waiting_prompt_tokens=900, requests_running=10,
+            kv_blocks_used=50, kv_blocks_total=100, prefill_queue_depth=7, in_flight_requests=12,
+        )  # fmt: skip
+        d2 = worker_page(
+            requests_waiting=1, waiting_prompt_tokens=100, requests_running=4,
+            kv_blocks_used=10, kv_blocks_total=100, prefill_queue_depth=8, in_flight_requests=5,
+        )  # fmt: skip
+        d3 = worker_page(requests_waiting=50, requests_running=9, in_flight_requests=59)
+        p1 = worker_page(requests_waiting=1, requests_running=3, in_flight_requests=4)
+        directory.workers = [
+            instance("decode-1", Role.DECODE, await add(d1)),
+            instance("decode-2", Role.DECODE, await add(d2)),
+            instance("decode-3", Role.DECODE, await add(d3), InstanceState.DRAINING),
+            instance("prefill-1", Role.PREFILL, await add(p1)),
+        ]
+        seen = await source.observe(FLEET, now=0.0)
+
+    decode, prefill = seen.load[Role.DECODE], seen.load[Role.PREFILL]
+    assert (decode.waiting, decode.waiting_tokens, decode.running) == (3, 1000, 14)
+    assert decode.kv_usage == pytest.approx(0.3)
+    assert (prefill.waiting, prefill.waiting_tokens, prefill.running) == (5, None, 3)
+    assert prefill.kv_usage is None
+    assert source.in_flight == {"decode-1": 12, "decode-2": 5, "decode-3": 59, "prefill-1": 4}
+
+
+async def test_the_queue_is_known_while_no_prefill_worker_is_there():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        server = await add(worker_page(prefill_queue_depth=6))
+        directory.workers = [instance("decode-1", Role.DECODE, server)]
+        seen = await source.observe(FLEET, now=0.0)
+    assert seen.load[Role.PREFILL].waiting == 6
+
+
+async def test_one_silent_worker_blocks_nobody():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        directory.workers = [
+            instance("decode-1", Role.DECODE, await add(worker_page(requests_running=3))),
+            instance("decode-2", Role.DECODE, await add(hang)),
+        ]
+        async with asyncio.timeout(2):
+            seen = await source.observe(FLEET, now=0.0)
+    assert seen.load[Role.DECODE].running == 3
+    assert source.in_flight == {}
+
+
+async def test_silent_frontends_leave_traffic_unknown_and_the_return_covers_the_gap():
+    directory, frontend, away = Directory(), Frontend(), asyncio.Event()
+
+    async def page():
+        if away.is_set():
+            await hang()
+        return frontend.registry
+
+    async with serving(directory) as (source, add):
+        directory.urls.append(str((await add(page)).make_url("/")))
+        directory.workers = [
+            instance("decode-1", Role.DECODE, await add(worker_page(requests_running=3)))
+        ]
+        await source.observe(FLEET, now=0.0)
+        away.set()
+        frontend.serve(isl=10, osl=10)
+        assert (await source.observe(FLEET, now=5.0)).traffic is None
+        away.clear()
+        traffic = (await source.observe(FLEET, now=10.0)).traffic
+    assert (traffic.seconds, traffic.arrived) == (10.0, 1)
+
+
+async def test_nothing_readable_is_metrics_unavailable():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        with pytest.raises(MetricsUnavailable, match="no frontend and no worker is registered"):
+            await source.observe(FLEET, now=0.0)
+        server = await add(hang)
+        directory.workers = [instance("decode-1", Role.DECODE, server)]
+        directory.urls = ["http://127.0.0.1:9/"]
+        with pytest.raises(MetricsUnavailable, match=r"none of 2 metrics pages answered in 0\.3s"):
+            await source.observe(FLEET, now=0.0)
