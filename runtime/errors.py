@@ -92,6 +92,12 @@ class MessagingUnavailable(RuntimeFault):
     retryable = True
 
 
+class ServerUnavailable(RuntimeFault):
+    """A local etcd or nats-server cannot be started: not installed, or it does not listen."""
+
+    code = "server_unavailable"
+
+
 def from_wire(code: str, message: str) -> RuntimeFault:
     """Return the fault that *code* names; an unknown code becomes the root class."""
     for kind in RuntimeFault.__subclasses__():

@@ -44,7 +44,7 @@ class Store(Protocol):
         """Write *key* only if it is absent, atomically; returns whether it was written.
 
         A key created under a lost lease is not put back: whoever creates it next owns it.
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, and then it may have been written: read it.
         """
         ...
 
