@@ -1,0 +1,88 @@
+"""What a worker needs from an inference engine; simulated and real ones look the same from here.
+
+Tokens go in and come out; text, routing and the decision where to prefill are made elsewhere.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from runtime.protocol import GenerateRequest, TokenDelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """An engine at one moment; token and preemption counts are totals since its start."""
+
+    running: int
+    waiting: int
+    waiting_tokens: int | None
+    """Prompt tokens that are still to be prefilled; None where the engine does not tell."""
+    kv_blocks_used: int
+    kv_blocks_total: int
+    preemptions: int
+    prompt_tokens: int
+    cached_tokens: int
+    """Of the prompt tokens, those found in the prefix cache."""
+    generated_tokens: int
+
+
+class Prefilled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The result of a prefill: where the KV cache is, for the engine that goes on from there."""
+
+    transfer: dict[str, Any]
+    """Opaque to everything but the two engines."""
+    cached_tokens: int = 0
+
+
+class Engine(Protocol):
+    """One engine instance. All methods are called from one event loop.
+
+    A request holds what it holds under its id, until its `generate` or `prefill` ends or it is
+    aborted, whichever comes first. Ids are distinct among the requests that an engine knows.
+    """
+
+    async def start(self) -> None:
+        """Load the model; returns once requests would be served at full speed."""
+        ...
+
+    async def wait_failed(self) -> str:
+        """Return why the engine can serve no more; waits for as long as it can."""
+        ...
+
+    def uncached_tokens(self, token_ids: list[int]) -> int:
+        """Return how many of these prompt tokens are in no prefix cache here."""
+        ...
+
+    async def reserve(self, request: GenerateRequest) -> None:
+        """Hold KV room for the whole prompt, waiting in line for it; `generate` then uses it.
+
+        Raises InvalidRequest when it can never fit.
+        """
+        ...
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+        """Yield tokens until one delta has a finish reason, or early after `abort`.
+
+        With *request.transfer* the prompt's KV is fetched from the engine that prefilled it.
+        Raises InvalidRequest.
+        """
+        ...
+
+    async def prefill(self, request: GenerateRequest) -> Prefilled:
+        """Compute the prompt's KV and say where it is. Raises InvalidRequest, Cancelled."""
+        ...
+
+    async def abort(self, request_id: str) -> None:
+        """End a request and free what it holds; one that is not there is fine."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """Return the engine as it is now."""
+        ...
+
+    async def close(self) -> None:
+        """End all requests and release the device."""
+        ...
