@@ -13,11 +13,15 @@ _NOT_IN_KEYS = re.compile(r"[^a-z0-9.]+")
 
 
 class ModelEntry(ModelCard, kw_only=True, frozen=True, omit_defaults=True):
-    """A model card and the instance that answers for it, as written to the store in JSON."""
+    """A model card and the endpoint that answers for it, as written to the store in JSON."""
 
     component: str
     endpoint: str
-    instance_id: int
+
+
+def model_entry(card: ModelCard, *, component: str, endpoint: str) -> ModelEntry:
+    """Return the entry with which an instance of *component* registers *card*."""
+    return ModelEntry(**msgspec.structs.asdict(card), component=component, endpoint=endpoint)
 
 
 def models_prefix(namespace: str) -> str:
@@ -25,20 +29,15 @@ def models_prefix(namespace: str) -> str:
     return f"models/{namespace}/"
 
 
-def model_key(namespace: str, entry: ModelEntry) -> str:
-    """Return where the store keeps *entry*: ``models/{namespace}/{slug}/{component}:{id}``."""
+def model_key(entry: ModelEntry, *, namespace: str, instance_id: int) -> str:
+    """Return where the store keeps *entry*: ``models/{namespace}/{slug}/{component}:{id hex}``."""
     slug = _NOT_IN_KEYS.sub("-", entry.name.lower())
-    return f"{models_prefix(namespace)}{slug}/{entry.component}:{entry.instance_id:x}"
+    return f"{models_prefix(namespace)}{slug}/{entry.component}:{instance_id:x}"
 
 
-def model_entry(card: ModelCard, *, component: str, endpoint: str, instance_id: int) -> ModelEntry:
-    """Return the entry with which an instance registers *card*."""
-    return ModelEntry(
-        **msgspec.structs.asdict(card),
-        component=component,
-        endpoint=endpoint,
-        instance_id=instance_id,
-    )
+def instance_of(key: str) -> int:
+    """Return the id of the instance that wrote *key*; ValueError when it is no model key."""
+    return int(key.rpartition(":")[2], 16)
 
 
 def encode_entry(entry: ModelEntry) -> bytes:
