@@ -1,0 +1,95 @@
+"""What a local deployment is made of: written by `planner serve`, read by all who act on it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from planner.core.role import Role
+from planner.errors import ConfigError
+
+_FILE = "deployment.json"
+_SCHEMA_VERSION = 1
+_NAME = "{name}"
+
+
+def spec_path(state: Path) -> Path:
+    """Return where the deployment of the state folder *state* is described."""
+    return state / _FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSpec:
+    """How one replica of a role is started; ``{name}`` in *command* becomes its name."""
+
+    command: tuple[str, ...]
+    gpus: int = 0
+    """GPUs of this machine that one replica occupies; 0 for the simulated engine."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def command_for(self, name: str) -> list[str]:
+        """Return the command of the replica *name*."""
+        return [part.replace(_NAME, name) for part in self.command]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSpec:
+    """Addresses, names and commands of one deployment on this machine."""
+
+    namespace: str
+    endpoint: str
+    """Of the supervisor: ``ipc://`` and a path."""
+    store_url: str
+    plane_url: str
+    frontend_url: str
+    log_directory: str
+    roles: Mapping[Role, RoleSpec]
+    gpus: tuple[str, ...] = ()
+    """Indexes of the GPUs that its replicas share."""
+    drain_seconds: float = 30.0
+    """How long a replica may take to finish what it serves; then it is killed."""
+    model: str | None = None
+    profile: str | None = None
+    owner_pid: int | None = None
+    """The `planner serve` that ends when it ends; None when it was detached."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a spec. Raises ConfigError when there is none or it cannot be understood."""
+        try:
+            return cls._decode(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            message = f"no deployment is described in {path}"
+            raise ConfigError(message, hint="planner serve") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"{path} does not describe a deployment: {error!r}"
+            raise ConfigError(message, hint="remove it, then: planner serve") from error
+
+    def save(self, path: Path) -> None:
+        """Write this spec in one step, readable by its owner only."""
+        new = path.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(self._encode(), indent=2))
+        new.replace(path)
+
+    def _encode(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        roles = {
+            role.value: {"command": spec.command, "gpus": spec.gpus, "env": dict(spec.env)}
+            for role, spec in self.roles.items()
+        }
+        return {"schema_version": _SCHEMA_VERSION, **fields, "roles": roles}
+
+    @classmethod
+    def _decode(cls, document: dict[str, Any]) -> Self:
+        version = document.pop("schema_version")
+        if version != _SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {version}, this program reads {_SCHEMA_VERSION}")
+        roles = {
+            Role(name): RoleSpec(
+                command=tuple(spec["command"]), gpus=spec["gpus"], env=dict(spec["env"])
+            )
+            for name, spec in document.pop("roles").items()
+        }
+        return cls(roles=roles, gpus=tuple(document.pop("gpus")), **document)
