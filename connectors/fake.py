@@ -35,8 +35,8 @@ class FakeConnector:
         capacity: int | None = None,
     ) -> None:
         self._clock = clock
-        self._start_seconds = start_seconds
-        self._drain_seconds = drain_seconds
+        self.start_seconds = start_seconds
+        self.drain_seconds = drain_seconds
         self._capacity = capacity
         self._roles = frozenset(fleet)
         self._members: dict[str, _Member] = {
@@ -99,7 +99,7 @@ class FakeConnector:
 
     def _start(self, role: Role, count: int) -> Sequence[str]:
         names = free_names(role, self._living(), max(0, count))
-        ready_at = self._clock() + self._start_seconds
+        ready_at = self._clock() + self.start_seconds
         self._members |= {name: _Member(role=role, ready_at=ready_at) for name in names}
         return names
 
@@ -111,7 +111,7 @@ class FakeConnector:
             if m.role is role and m.gone_at is None
         ]
         names = victims(staying, max(0, count))
-        gone_at = now + self._drain_seconds
+        gone_at = now + self.drain_seconds
         self._members |= {name: replace(self._members[name], gone_at=gone_at) for name in names}
         return names
 
