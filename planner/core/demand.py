@@ -1,0 +1,139 @@
+"""What a workload asks of engines: replicas as a real number, from the sum of per-request work.
+
+Work and not mean lengths times rate: prefill time is convex in the prompt, so a few long prompts
+weigh more than their mean says.
+"""
+
+from math import inf
+
+from planner.core.engine import EngineModel
+from planner.core.queueing import spare_servers
+from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.core.workload import Workload
+
+# Prompts that share a batch under load, each waiting for all of them.
+_SHARED_PROMPTS = 4
+# Smallest part of the TTFT target that is planned for waiting; see `ttft_slack`.
+_LEAST_SLACK = 0.05
+
+
+def replicas_needed(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return how many replicas of *role* hold *workload* within *sla*, as a real number.
+
+    Infinite when an engine cannot hold even one request of it. More rate never needs fewer, and a
+    looser target never more.
+    """
+    if role is Role.DECODE:
+        return workload.rate_rps * engine_share(role, engine, sla, workload)
+    busy = workload.rate_rps * engine_share(role, engine, sla, workload)
+    return busy + _waiting_replicas(role, engine, sla, workload)
+
+
+def engine_share(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return the engine-seconds that one request of *workload* takes of a replica of *role*.
+
+    Its inverse is the rate that one replica holds before anything is set aside for waiting.
+    """
+    if role is Role.PREFILL:
+        return prefill_seconds(engine, workload)
+    work = decode_work_seconds(engine, workload)
+    if role is Role.AGGREGATED:
+        work += _mixed_prefill_seconds(engine, workload)
+    return _decode_share(engine, sla.itl_seconds, workload, work=work)
+
+
+def prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return a prompt's mean prefill time in a busy pool, where batches share their base.
+
+    A batch is filled up to the token budget, less half of a prompt that does not fit any more.
+    """
+    budget = engine.limits.max_num_batched_tokens
+    filled = max(budget - min(workload.isl, budget) / 2, budget / 2)
+    return _marginal_prefill_seconds(engine, workload) + engine.prefill.base_seconds * (
+        min(1.0, workload.isl / filled)
+    )
+
+
+def squared_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return the mean square of the prefill times, in seconds^2."""
+    law = engine.prefill
+    slope = law.token_seconds + 2 * law.token_squared_seconds * workload.isl
+    return prefill_seconds(engine, workload) ** 2 + slope**2 * workload.isl_variance
+
+
+def _marginal_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+    law = engine.prefill
+    return law.token_seconds * workload.isl + law.token_squared_seconds * workload.isl_mean_square
+
+
+def _mixed_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return the time that prefilling one prompt adds to an engine's decode steps.
+
+    Every step with a chunk in it pays the larger of the two bases.
+    """
+    steps = max(1.0, workload.isl / engine.limits.max_num_batched_tokens)
+    extra_base = max(0.0, engine.prefill.base_seconds - engine.decode.base_seconds)
+    return _marginal_prefill_seconds(engine, workload) + steps * extra_base
+
+
+def decode_work_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return what decoding one request adds to all the steps it takes part in."""
+    law = engine.decode
+    return (
+        law.request_seconds * workload.osl + law.kv_token_seconds * workload.decode_token_contexts
+    )
+
+
+def _decode_share(
+    engine: EngineModel, itl_seconds: float | None, workload: Workload, *, work: float
+) -> float:
+    """Return the engine-seconds of a request whose steps carry *work* seconds of it in all.
+
+    At rate r a step takes base / (1 - r * work), since r * work of every second goes to requests:
+    ITL stays at its target up to r = (1 - base / target) / work. A full batch of B requests leaves
+    at r = B / (osl * base + B * work). The tighter of both binds.
+    """
+    base = engine.decode.base_seconds
+    batch = engine.batch_limit(workload.isl + workload.osl)
+    if not batch or (itl_seconds is not None and itl_seconds <= base):
+        return inf
+    by_memory = work + workload.osl * base / batch
+    by_itl = 0.0 if itl_seconds is None else work * itl_seconds / (itl_seconds - base)
+    return max(by_memory, by_itl)
+
+
+def ttft_slack(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return how long a long prompt of *workload* may wait and still meet the TTFT target.
+
+    Negative when it is late without any wait. Its batch holds other prompts too under load.
+    """
+    if sla.ttft_seconds is None:
+        return inf
+    budget = engine.limits.max_num_batched_tokens
+    shared = min(budget, _SHARED_PROMPTS * workload.isl)
+    own = engine.prompt_seconds(max(workload.isl_quantile(0.9), shared))
+    return sla.ttft_seconds - own - handover_seconds(role, engine, sla, workload.isl)
+
+
+def handover_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> float:
+    """Return what TTFT holds beside waiting and prefill.
+
+    Disaggregated it is the transfer of the KV cache; aggregated, the decode step that the prompt
+    shares, which lasts up to the ITL target.
+    """
+    if role is Role.PREFILL:
+        return engine.transfer_seconds(isl)
+    return engine.decode.base_seconds if sla.itl_seconds is None else sla.itl_seconds
+
+
+def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    if sla.ttft_seconds is None:
+        return 0.0
+    slack = max(_LEAST_SLACK * sla.ttft_seconds, ttft_slack(role, engine, sla, workload))
+    return spare_servers(
+        workload.rate_rps * prefill_seconds(engine, workload),
+        squared_work_rate=workload.rate_rps * squared_prefill_seconds(engine, workload),
+        slack_seconds=slack,
+        late_share=1 - sla.attainment,
+    )
