@@ -85,10 +85,9 @@ class SimulatedEngine:
             while outbox.sequence.is_waiting and not outbox.is_closed:
                 await outbox.wait()
         except asyncio.CancelledError:
-            self._leave(request.request_id)
+            self._leave(outbox)
             raise
         if outbox.is_closed:
-            self._leave(request.request_id)
             raise Cancelled(f"request {request.request_id} was aborted")
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
@@ -99,17 +98,17 @@ class SimulatedEngine:
         if request.transfer is not None and request.request_id not in self._outboxes:
             await self.reserve(request)
         outbox = self._outboxes.get(request.request_id)
+        is_reserved = outbox is not None
+        outbox = outbox or self._enter(request)
         try:
-            if outbox is None:
-                outbox = self._enter(request)
-            else:
+            if is_reserved:
                 await self._resume(request, outbox)
             while (delta := await outbox.fetch()) is not None:
                 yield delta
                 if delta.finish_reason is not None:
                     return
         finally:
-            self._leave(request.request_id)
+            self._leave(outbox)
 
     async def prefill(self, request: GenerateRequest) -> Prefilled:
         """Compute the prompt's KV; as in real engines that yields a token, which is dropped."""
@@ -126,9 +125,8 @@ class SimulatedEngine:
         """End a request; its reader gets what is done and no finish reason."""
         outbox = self._outboxes.get(request_id)
         if outbox is not None:
-            self._scheduler.abort(request_id)
             outbox.close()
-            self._work.set()
+            self._leave(outbox)
 
     def stats(self) -> EngineStats:
         """Return the scheduler's figures."""
@@ -171,8 +169,10 @@ class SimulatedEngine:
             self._scheduler.resume(request.request_id, transferred=transferred)
             self._work.set()
 
-    def _leave(self, request_id: str) -> None:
-        if self._outboxes.pop(request_id, None) is not None:
+    def _leave(self, outbox: Outbox) -> None:
+        request_id = outbox.sequence.request_id
+        if self._outboxes.get(request_id) is outbox:
+            del self._outboxes[request_id]
             self._scheduler.abort(request_id)
             self._work.set()
 

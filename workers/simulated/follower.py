@@ -22,18 +22,18 @@ SENTENCES_BEFORE_END = 6
 class Follower:
     """Chooses among the tokens that follow the same two tokens somewhere in a passage."""
 
-    def __init__(self, passage: list[int], *, sentence_ends: set[int], eos: int | None) -> None:
+    def __init__(
+        self, passage: list[int], *, openings: list[int], sentence_ends: set[int], eos: int | None
+    ) -> None:
         self.eos = frozenset(() if eos is None else (eos,))
         self._eos = eos
+        self._openings = openings
         self._sentence_ends = sentence_ends
         self._after_one: dict[int, list[int]] = defaultdict(list)
         self._after_two: dict[tuple[int, int], list[int]] = defaultdict(list)
-        self._starts = [passage[0]]
         for before, last, token in zip([-1, *passage], passage, passage[1:], strict=False):
             self._after_one[last].append(token)
             self._after_two[before, last].append(token)
-            if before in sentence_ends:
-                self._starts.append(last)
 
     @classmethod
     def of_model(cls, folder: Path, *, eos: int | None) -> "Follower":
@@ -41,8 +41,10 @@ class Follower:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         text = PASSAGE.read_text(encoding="utf-8")
         passage = tokenizer.encode(text, add_special_tokens=False).ids
+        paragraphs = tokenizer.encode_batch(text.split("\n\n"), add_special_tokens=False)
         ends = {token for token in set(passage) if tokenizer.decode([token]).endswith(".")}
-        return cls(passage, sentence_ends=ends, eos=eos)
+        openings = [paragraph.ids[0] for paragraph in paragraphs]
+        return cls(passage, openings=openings, sentence_ends=ends, eos=eos)
 
     def key(self, request: GenerateRequest) -> int:
         """Return what makes the text of *request* its own: the prompt, and the seed if it is hot.
@@ -60,7 +62,7 @@ class Follower:
         last = sequence.tokens[-1]
         barred = sequence.sampling.stop_token_ids if _is_too_short(sequence) else ()
         if produced == 0:
-            return _choose(self._starts, chance, barred)
+            return _choose(self._openings, chance, barred)
         if last in self._sentence_ends and self._may_end(sequence, chance):
             return self._eos if self._eos is not None else last
         return _choose(self._candidates(sequence, produced), chance, barred)
@@ -76,7 +78,7 @@ class Follower:
     def _candidates(self, sequence: Sequence, produced: int) -> list[int]:
         last = sequence.tokens[-1]
         before = sequence.tokens[-2] if produced > 1 else -1
-        return self._after_two.get((before, last)) or self._after_one.get(last) or self._starts
+        return self._after_two.get((before, last)) or self._after_one.get(last) or self._openings
 
 
 def _is_too_short(sequence: Sequence) -> bool:

@@ -105,6 +105,11 @@ class Scheduler:
         return len(self._waiting) + len(self._arrived)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it knows of no sequence at all."""
+        return not self._sequences
+
+    @property
     def waiting_tokens(self) -> int:
         """Tokens still to be prefilled here, in the batch or before it."""
         lines = (self._running, self._arrived, (s for s in self._waiting if not s.held))
