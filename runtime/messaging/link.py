@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from itertools import count
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, count
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -32,7 +34,7 @@ class NatsLink:
         self.client = Client()
         self._connected = asyncio.Event()
         self._closing = False
-        self._awaited: dict[str, asyncio.Future[Msg | None]] = {}
+        self._awaited: dict[str, deque[asyncio.Future[Msg | None]]] = defaultdict(deque)
         self._numbers = count()
         self._inbox = ""
 
@@ -70,25 +72,29 @@ class NatsLink:
         *,
         timeout: float,
         headers: Mapping[str, str] | None = None,
+        answered_on: str | None = None,
     ) -> Msg:
         """Return the reply to *payload* on *subject*.
 
+        JetStream delivers an item under the item's own subject: *answered_on*, if given.
         Raises NoResponders when nobody listens there, MessagingUnavailable while the server is
         away, DeadlineExceeded after *timeout* seconds, InvalidRequest for too large a payload.
         """
         await self.ready(within=min(timeout, RECONNECT_WAIT))
-        token = str(next(self._numbers))
-        future = asyncio.get_running_loop().create_future()
-        self._awaited[token] = future
+        reply_to = f"{self._inbox}{next(self._numbers)}"
         try:
             async with asyncio.timeout(timeout):
-                await self._publish(subject, payload, reply=self._inbox + token, headers=headers)
-                reply = await future
+                with self._expected(reply_to, answered_on) as future:
+                    await self._publish(subject, payload, reply=reply_to, headers=headers)
+                    reply = await future
         except TimeoutError:
             raise DeadlineExceeded(f"{subject} did not reply within {timeout:g} s") from None
-        finally:
-            self._awaited.pop(token, None)
         return self._checked(reply, subject)
+
+    async def publish(self, subject: str, payload: bytes) -> None:
+        """Send *payload*, without knowing whether it arrives. Raises MessagingUnavailable."""
+        await self.ready()
+        await self._publish(subject, payload, reply="", headers=None)
 
     async def close(self) -> None:
         """Disconnect; requests in flight fail."""
@@ -114,6 +120,21 @@ class NatsLink:
         await self.client.subscribe(self._inbox + "*", cb=self._on_reply)
         self._connected.set()
 
+    @contextmanager
+    def _expected(self, *subjects: str | None) -> Iterator[asyncio.Future[Msg | None]]:
+        """Give the next message on any of *subjects*, or None when the connection is lost."""
+        future: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
+        keys = [subject for subject in subjects if subject is not None]
+        for key in keys:
+            self._awaited[key].append(future)
+        try:
+            yield future
+        finally:
+            for key in keys:
+                self._awaited[key].remove(future)
+                if not self._awaited[key]:
+                    del self._awaited[key]
+
     async def _publish(
         self, subject: str, payload: bytes, *, reply: str, headers: Mapping[str, str] | None
     ) -> None:
@@ -137,10 +158,11 @@ class NatsLink:
         return reply
 
     async def _on_reply(self, message: Msg) -> None:
-        future = self._awaited.pop(message.subject.removeprefix(self._inbox), None)
-        if future is not None and not future.done():
-            future.set_result(message)
-        elif message.reply:
+        for future in self._awaited.get(message.subject, ()):
+            if not future.done():
+                future.set_result(message)
+                return
+        if message.reply:
             # Only a work item can be answered in turn, and nobody waits for this one any more.
             await message.nak()
 
@@ -165,6 +187,6 @@ class NatsLink:
         log.debug("nats client error url=%s error=%r", self.url, error)
 
     def _fail_awaited(self) -> None:
-        for future in self._awaited.values():
+        for future in chain.from_iterable(self._awaited.values()):
             if not future.done():
                 future.set_result(None)

@@ -34,6 +34,9 @@ class NatsServing:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 # A queue group of one name: exactly one of those that serve a subject gets it.
                 self._subscription = await client.subscribe(subject, queue="one", cb=self._receive)
+                # The client lets a ping overtake what it has not written yet, so the answer to
+                # the first one proves nothing about the subscription; that to the second does.
+                await client.flush()
                 await client.flush()
         except (NatsError, TimeoutError) as error:
             raise MessagingUnavailable(f"NATS at {self._link.url}: cannot serve: {error}") from None
