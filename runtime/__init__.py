@@ -7,18 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtime.client import Call, Client, ResponseStream
+    from runtime.call import Call
+    from runtime.client import Client
     from runtime.component import Component, Endpoint, Namespace
     from runtime.config import RuntimeConfig
     from runtime.context import Context, current_context
     from runtime.instance import InstanceRecord, InstanceState
     from runtime.process import die_with_parent, run_process
+    from runtime.response import ResponseStream
     from runtime.runtime import DistributedRuntime
     from runtime.serving import ServedEndpoint
     from runtime.stream.inbound import Sink
 
 _HOMES = {
-    "Call": "client",
+    "Call": "call",
     "Client": "client",
     "Component": "component",
     "Context": "context",
@@ -27,7 +29,7 @@ _HOMES = {
     "InstanceRecord": "instance",
     "InstanceState": "instance",
     "Namespace": "component",
-    "ResponseStream": "client",
+    "ResponseStream": "response",
     "RuntimeConfig": "config",
     "ServedEndpoint": "serving",
     "Sink": "stream.inbound",

@@ -1,90 +1,65 @@
 """Sends requests to the instances of one endpoint, chosen by a strategy."""
 
-from collections.abc import AsyncIterator, Collection
-from types import TracebackType
-from typing import Any, Literal, Self
+import uuid
+from collections.abc import Collection
+from typing import Any
 
+import msgspec
+
+from runtime.call import Call, Deadline
+from runtime.connections import Connections
 from runtime.context import Context
+from runtime.dispatch import Dispatch, Outgoing
+from runtime.errors import Draining, NoInstances, NoResponders, RuntimeFault, StreamBroken
 from runtime.instance import InstanceRecord
+from runtime.instances import Instances
+from runtime.response import ResponseBuffer, ResponseStream
+from runtime.router.strategy import Strategy
 from runtime.stream.inbound import Sink
 
-StrategyName = Literal["round_robin", "random", "least_loaded", "direct"]
+MAX_ATTEMPTS = 3
+_ELSEWHERE = (NoResponders, StreamBroken, Draining)
 
-
-class Call:
-    """A request that an instance has accepted; its response goes to the sink."""
-
-    @property
-    def instance_id(self) -> int:
-        """Return the instance that answers."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """Ask for a graceful end: the sink still receives what comes, and the end."""
-        raise NotImplementedError
-
-    def kill(self) -> None:
-        """Drop it now; calls the sink's on_end with Cancelled before returning."""
-        raise NotImplementedError
-
-
-class ResponseStream(AsyncIterator[Any]):
-    """The items of one response; raises the fault that ended it.
-
-    Leaving the ``async with`` block, or dropping the stream, kills what is not finished.
-    """
-
-    @property
-    def instance_id(self) -> int:
-        """Return the instance that answers."""
-        raise NotImplementedError
-
-    async def __anext__(self) -> Any:
-        """Return the next item."""
-        raise NotImplementedError
-
-    async def stop(self) -> None:
-        """Ask for a graceful end; iterate on to receive what is done."""
-        raise NotImplementedError
-
-    async def kill(self) -> None:
-        """Drop it now."""
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        """Return itself."""
-        raise NotImplementedError
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Kill what is not finished."""
-        raise NotImplementedError
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Client:
     """Requests to one endpoint; made by `Endpoint.client`. Open until the runtime closes."""
 
+    def __init__(
+        self,
+        connections: Connections,
+        name: str,
+        *,
+        dispatch: Dispatch,
+        instances: Instances,
+        strategy: Strategy,
+        instance_id: int | None,
+    ) -> None:
+        self._connections = connections
+        self._name = name
+        self._dispatch = dispatch
+        self._instances = instances
+        self._strategy = strategy
+        self._instance_id = instance_id
+
     @property
     def instances(self) -> tuple[InstanceRecord, ...]:
         """Return the instances that take requests, by ascending id."""
-        raise NotImplementedError
+        return self._instances.ready
 
     @property
     def all_instances(self) -> tuple[InstanceRecord, ...]:
         """Return every listed instance, draining ones too."""
-        raise NotImplementedError
+        return self._instances.all
 
     def in_flight(self, instance_id: int) -> int:
         """Return how many requests of this client an instance is working on."""
-        raise NotImplementedError
+        return self._dispatch.in_flight.get(instance_id, 0)
 
     async def wait_for_instances(self, count: int = 1, *, timeout: float) -> None:
         """Return once *count* instances are ready; NoInstances after *timeout* seconds."""
-        raise NotImplementedError
+        await self._instances.wait(count, timeout=timeout)
 
     async def open(
         self,
@@ -102,7 +77,23 @@ class Client:
         *exclude* none of those. Instances that are gone, draining or silent are passed over.
         Raises NoInstances, DeadlineExceeded, or the fault with which the request was refused.
         """
-        raise NotImplementedError
+        request = Outgoing(
+            payload=payload, request_id=request_id, deadline=Deadline(timeout), sink=sink
+        )
+        tried = set(exclude)
+        wanted = self._instance_id if instance_id is None else instance_id
+        fault: RuntimeFault = NoInstances(f"{self._name}: no instance is ready")
+        for _ in range(MAX_ATTEMPTS):
+            record = self._choose(wanted, tried)
+            if record is None:
+                break
+            try:
+                return await self._dispatch.send(request, record)
+            except _ELSEWHERE as found:
+                fault = found
+                tried.add(record.instance_id)
+                self._instances.mark_down(record)
+        raise fault
 
     async def generate(  # noqa: PLR0913 - independent and optional
         self,
@@ -120,7 +111,18 @@ class Client:
         *context* is the request on whose behalf this one is made: its id, deadline, stop and
         kill are passed on. Otherwise as `open`.
         """
-        raise NotImplementedError
+        buffer = ResponseBuffer(self._connections.config.unread_bytes)
+        call = await self.open(
+            _encode(request),
+            buffer,
+            request_id=request_id or (context.id if context else uuid.uuid4().hex),
+            timeout=_sooner(timeout, context.remaining() if context else None),
+            instance_id=instance_id,
+            exclude=exclude,
+        )
+        if context is not None:
+            buffer.at_end(context.follow(call.stop, call.kill))
+        return ResponseStream(call, buffer, response_type)
 
     async def call(  # noqa: PLR0913 - as generate
         self,
@@ -134,8 +136,35 @@ class Client:
         response_type: Any = Any,
     ) -> Any:
         """Return the one value of an endpoint that does not stream; arguments as `generate`."""
-        raise NotImplementedError
+        stream = await self.generate(
+            request,
+            context=context,
+            request_id=request_id,
+            timeout=timeout,
+            instance_id=instance_id,
+            exclude=exclude,
+            response_type=response_type,
+        )
+        async with stream:
+            values = [value async for value in stream]
+        if len(values) != 1:
+            raise RuntimeFault(f"the endpoint gave {len(values)} values where one was expected")
+        return values[0]
 
     async def close(self) -> None:
         """Stop following the instances; calls that are open go on."""
-        raise NotImplementedError
+        self._connections.remove(self)
+        await self._instances.close()
+
+    def _choose(self, instance_id: int | None, tried: Collection[int]) -> InstanceRecord | None:
+        if instance_id is not None:
+            named = self._instances.named(instance_id)
+            return named[0] if named and instance_id not in tried else None
+        candidates = self._instances.candidates(tried)
+        return self._strategy.choose(candidates, self._dispatch.in_flight) if candidates else None
+
+
+def _sooner(timeout: float | None, remaining: float | None) -> float | None:
+    if timeout is None or remaining is None:
+        return remaining if timeout is None else timeout
+    return min(timeout, remaining)

@@ -4,12 +4,32 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from runtime.client import Client, StrategyName
-from runtime.serving import Handler, ServedEndpoint
+from runtime.client import Client
+from runtime.connections import Connections
+from runtime.dispatch import Dispatch
+from runtime.instance import (
+    InstanceRecord,
+    checked_name,
+    instance_prefix,
+    instance_subject,
+    new_instance_id,
+)
+from runtime.instances import Instances
+from runtime.invocation import Handler
+from runtime.router.strategy import StrategyName, make_strategy
+from runtime.serving import ServedEndpoint
 
 
 class Endpoint:
     """Something that instances serve and clients call."""
+
+    def __init__(
+        self, connections: Connections, namespace: str, *, component: str, name: str
+    ) -> None:
+        self._connections = connections
+        self.namespace = namespace
+        self.component = component
+        self.name = checked_name("endpoint", name)
 
     async def serve(
         self,
@@ -25,7 +45,18 @@ class Endpoint:
         generator function or a coroutine function. A request that does not fit is refused
         with InvalidRequest. Clients find the instance once this returns.
         """
-        raise NotImplementedError
+        chosen = new_instance_id() if instance_id is None else instance_id
+        record = InstanceRecord(
+            namespace=self.namespace,
+            component=self.component,
+            endpoint=self.name,
+            instance_id=chosen,
+            subject=instance_subject(self.namespace, self.component, self.name, chosen),
+            metadata=dict(metadata or {}),
+        )
+        return await ServedEndpoint.start(
+            self._connections, record, handler=handler, request_type=request_type
+        )
 
     async def client(
         self,
@@ -36,23 +67,44 @@ class Endpoint:
     ) -> Client:
         """Return a client that knows the instances of now and follows them.
 
-        *instance_id* is the one that strategy "direct" sends to; without it every call names
-        one. *rng* is what "random" and "least_loaded" draw from.
+        *instance_id* is the one that every call without another goes to, as strategy "direct"
+        needs. *rng* is what "random" and "least_loaded" draw from.
         """
-        raise NotImplementedError
+        chooser = make_strategy(strategy, rng)
+        streams = await self._connections.streams()
+        prefix = instance_prefix(self.namespace, self.component, self.name)
+        client = Client(
+            self._connections,
+            f"{self.namespace}/{self.component}/{self.name}",
+            dispatch=Dispatch(self._connections, streams),
+            instances=Instances(await self._connections.store.watch(prefix)),
+            strategy=chooser,
+            instance_id=instance_id,
+        )
+        self._connections.add(client)
+        return client
 
 
 class Component:
     """A part of the deployment that scales on its own."""
 
+    def __init__(self, connections: Connections, namespace: str, *, name: str) -> None:
+        self._connections = connections
+        self.namespace = namespace
+        self.name = checked_name("component", name)
+
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint *name* of this component."""
-        raise NotImplementedError
+        return Endpoint(self._connections, self.namespace, component=self.name, name=name)
 
 
 class Namespace:
     """A deployment; several live side by side on one store."""
 
+    def __init__(self, connections: Connections, name: str) -> None:
+        self._connections = connections
+        self.name = checked_name("namespace", name)
+
     def component(self, name: str) -> Component:
         """Return the component *name* of this namespace."""
-        raise NotImplementedError
+        return Component(self._connections, self.name, name=name)

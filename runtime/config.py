@@ -1,8 +1,8 @@
 """Where one process finds the rest of the deployment, and what it tells others about itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from runtime.frames import FrameLimits
+from runtime.frames import DEFAULT_LIMITS, FrameLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,4 +24,6 @@ class RuntimeConfig:
     """How long an instance may take to accept a request before another one is tried."""
     connect_timeout: float = 2.0
     """How long a worker tries to reach the client that waits for its answer."""
-    limits: FrameLimits = field(default_factory=FrameLimits)
+    limits: FrameLimits = DEFAULT_LIMITS
+    unread_bytes: int = 8 * 1024 * 1024
+    """How much of one response may wait for a slow reader before it ends with Overloaded."""

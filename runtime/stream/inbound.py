@@ -1,8 +1,14 @@
-"""The client's end of a response stream."""
+"""The client's end of one response stream, and what it hands the response to."""
 
-from typing import Protocol
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from runtime.errors import RuntimeFault
+from runtime.errors import Cancelled, DeadlineExceeded, RuntimeFault, StreamBroken
+from runtime.frames import FrameKind
+
+if TYPE_CHECKING:
+    from runtime.stream.receiver import InboundConnection
 
 
 class Sink(Protocol):
@@ -13,9 +19,146 @@ class Sink(Protocol):
     """
 
     def on_data(self, body: bytes) -> None:
-        """Take one encoded item."""
+        """Take one encoded item. A RuntimeFault raised here kills the stream and ends it so."""
         ...
 
     def on_end(self, fault: RuntimeFault | None) -> None:
         """Take the end: None after a complete response, else why it is not."""
         ...
+
+
+class Desk(Protocol):
+    """Where streams wait until a worker's prologue claims them."""
+
+    def claim(self, stream_id: int) -> "InboundStream | None":
+        """Return the stream that waits under *stream_id*, which then waits no more."""
+        ...
+
+    def put_back(self, stream: "InboundStream") -> None:
+        """Let *stream* wait again."""
+        ...
+
+    def connected(self, connection: "InboundConnection") -> None:
+        """Remember *connection*."""
+        ...
+
+    def disconnected(self, connection: "InboundConnection") -> None:
+        """Forget *connection*."""
+        ...
+
+
+class InboundStream:
+    """One awaited response: waiting for its prologue, then open, then ended.
+
+    *opened*, where given, is told how the waiting ended (None: a worker has accepted), and the
+    sink hears nothing of a stream that never opened. *ended* is called once on every path. With
+    *reattach* a broken connection is not the end: the stream waits for another prologue, for
+    work that is delivered again after a worker's death.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_desk",
+        "_ended",
+        "_is_open",
+        "_opened",
+        "_reattach",
+        "_sink",
+        "_stop_asked",
+        "_timer",
+        "id",
+        "is_over",
+        "on_data",
+    )
+
+    def __init__(
+        self,
+        stream_id: int,
+        sink: Sink,
+        *,
+        desk: Desk,
+        opened: Callable[[RuntimeFault | None], None] | None,
+        ended: Callable[[], None] | None,
+        reattach: bool,
+    ) -> None:
+        self.id = stream_id
+        self.is_over = False
+        self.on_data = sink.on_data
+        self._sink = sink
+        self._desk = desk
+        self._opened = opened
+        self._ended = ended
+        self._reattach = reattach
+        self._connection: InboundConnection | None = None
+        self._is_open = False
+        self._stop_asked = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def expire_in(self, seconds: float) -> None:
+        """Kill it with DeadlineExceeded unless it is over in *seconds*."""
+        if not self.is_over:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def stop(self) -> None:
+        """Ask the worker for a graceful end."""
+        self._stop_asked = True
+        if self._connection is not None:
+            self._connection.send(FrameKind.STOP, self.id)
+
+    def kill(self, fault: RuntimeFault | None = None) -> None:
+        """Drop it now; it ends with *fault*, Cancelled by default."""
+        if not self.is_over:
+            self._tell_worker_to_drop()
+            self.end(fault or Cancelled("the client dropped the request"))
+
+    def discard(self) -> None:
+        """Drop it now without a word to the sink."""
+        if not self.is_over:
+            self._tell_worker_to_drop()
+            self._leave()
+
+    def attach(self, connection: "InboundConnection") -> None:
+        """Receive from *connection* from here on: the worker has accepted."""
+        self._connection = connection
+        if not self._is_open:
+            self._is_open = True
+            if self._opened is not None:
+                self._opened(None)
+        if self._stop_asked:
+            connection.send(FrameKind.STOP, self.id)
+
+    def lost(self, fault: RuntimeFault) -> None:
+        """Take note that the connection is gone because of *fault*."""
+        self._connection = None
+        if self._reattach and not self.is_over:
+            self._desk.put_back(self)
+        else:
+            self.end(fault)
+
+    def end(self, fault: RuntimeFault | None) -> None:
+        """Be over."""
+        if self.is_over:
+            return
+        self._leave()
+        if self._is_open or self._opened is None:
+            self._sink.on_end(fault)
+        else:
+            self._opened(fault or StreamBroken("the stream ended before it began"))
+
+    def _expire(self) -> None:
+        self.kill(DeadlineExceeded("the response did not end in time"))
+
+    def _tell_worker_to_drop(self) -> None:
+        if self._connection is not None:
+            self._connection.send(FrameKind.KILL, self.id)
+
+    def _leave(self) -> None:
+        self.is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connection is not None:
+            self._connection.forget(self)
+            self._connection = None
+        self._desk.claim(self.id)
+        if self._ended is not None:
+            self._ended()
