@@ -92,6 +92,12 @@ class MessagingUnavailable(RuntimeFault):
     retryable = True
 
 
+class InvalidDeployment(RuntimeFault):
+    """The file of a static deployment cannot be used, or does not know what was asked of it."""
+
+    code = "invalid_deployment"
+
+
 class ServerUnavailable(RuntimeFault):
     """A local etcd or nats-server cannot be started: not installed, or it does not listen."""
 

@@ -1,6 +1,7 @@
 """The discovery store on etcd."""
 
 import asyncio
+import math
 from urllib.parse import urlsplit
 
 from runtime.discovery.etcd_client import EtcdClient
@@ -9,7 +10,7 @@ from runtime.discovery.etcd_watch import EtcdWatch
 from runtime.errors import StoreUnavailable
 
 DEFAULT_PORT = 2379
-LEASE_SECONDS = 10
+LEASE_SECONDS = 10.0
 
 
 class EtcdStore:
@@ -23,15 +24,15 @@ class EtcdStore:
 
     @classmethod
     async def connect(
-        cls, endpoint: str, *, ttl: int = LEASE_SECONDS, timeout: float = 5.0
+        cls, endpoint: str, *, ttl: float = LEASE_SECONDS, timeout: float = 5.0
     ) -> "EtcdStore":
         """Return a store on ``etcd://host:port`` (or ``http://``, or bare), its lease granted.
 
-        The lease ends *ttl* seconds after the last sign of life. Raises StoreUnavailable after
-        *timeout* seconds.
+        The lease ends *ttl* seconds (whole ones, rounded up) after the last sign of life. Raises
+        StoreUnavailable after *timeout* seconds.
         """
         client = EtcdClient(_address(endpoint))
-        leased = LeasedKeys(client, ttl=ttl)
+        leased = LeasedKeys(client, ttl=math.ceil(ttl))
         try:
             async with asyncio.timeout(timeout):
                 await leased.start()
