@@ -1,0 +1,118 @@
+"""Everything that can be set about the control loop. Names are those of the flags."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from planner.config.fields import (
+    Counts,
+    Duration,
+    OptionalDuration,
+    Parallelisms,
+    Share,
+    SlaText,
+)
+from planner.core.policy import Bounds, LoadTargets, Mode, PolicyConfig
+from planner.core.role import Role
+from planner.errors import ConfigError
+
+
+class ConnectorKind(StrEnum):
+    """What moves replicas."""
+
+    CIRCUS = "circus"
+
+
+class Settings(BaseModel):
+    """The effective settings; durations are in seconds, shares between 0 and 1.
+
+    The text of a field is its documentation in the JSON schema.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    sla: SlaText = None
+    """Targets and the share of requests that must meet them: ttft=200ms,itl=20ms,attainment=99%."""
+    profile: str | None = None
+    """Bundled profile by name, or a file; the deployment's own when left out."""
+    parallelism: Parallelisms = {}
+    """How one replica of a role is spread over GPUs: decode=tp2."""
+    mode: Mode = Mode.SLA
+    """sla: by the profile's engine model; load: by queue and KV thresholds, without a profile."""
+    interval: Duration = 5.0
+    """Time between two decisions."""
+    cold_start: Duration = 60.0
+    """Time from asking for a replica until it serves."""
+    stabilization: OptionalDuration = None
+    """How long a need must stay lower before replicas go; one cold start when left out."""
+    max_age: OptionalDuration = None
+    """Older figures hold the fleet; three intervals when left out."""
+    tolerance: Share = 0.02
+    """Share by which the need may pass a whole replica before the number moves."""
+    min: Counts = {}
+    """Fewest replicas of a role: 1 when left out."""
+    max: Counts = {}
+    """Most replicas of a role: 64 when left out."""
+    max_gpus: int | None = Field(default=None, ge=1)
+    """GPUs that all replicas together may hold; unlimited when left out."""
+    kv_usage: Share = 0.8
+    """Share of KV blocks in use at which a role is spread over more replicas."""
+    waiting: float = Field(default=2.0, gt=0)
+    """Requests waiting for each ready replica above which a role grows."""
+    connector: ConnectorKind = ConnectorKind.CIRCUS
+    """How replicas are moved."""
+    observe: bool = False
+    """Decide and record, but change nothing."""
+    state_dir: Path | None = None
+    """Folder of the deployment to plan for."""
+    namespace: str = "planner"
+    """Namespace of the deployment in the discovery store."""
+    store: str | None = None
+    """Address of the discovery store: etcd://127.0.0.1:2379."""
+    model: str | None = None
+    """Model whose figures count, where frontends serve several; all when left out."""
+    journal: Path | None = None
+    """File that keeps every decision."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of the planner's own /metrics; 0 takes a free one, none is served when left out."""
+    metrics_timeout: Duration = 1.5
+    """How long one process may take to tell its metrics."""
+
+
+def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
+    """Return how to decide about a deployment of *roles*.
+
+    Raises ConfigError without an SLA, for bounds of a role that it does not have, and for values
+    out of range.
+    """
+    if settings.sla is None:
+        raise ConfigError("no SLA is set", hint="--sla ttft=200ms,itl=20ms")
+    for flag, counts in (("--min", settings.min), ("--max", settings.max)):
+        for role in counts.keys() - set(roles):
+            raise ConfigError(
+                f"{flag} {role}={counts[role]}: this deployment has no such role",
+                hint=f"its roles are {', '.join(sorted(roles))}",
+            )
+    return PolicyConfig(
+        sla=settings.sla,
+        bounds={role: _bounds(settings, role) for role in Role if role in roles},
+        parallelism={r: p for r, p in settings.parallelism.items() if r in roles},
+        max_gpus=settings.max_gpus,
+        interval_seconds=settings.interval,
+        cold_start_seconds=settings.cold_start,
+        stabilization_seconds=settings.stabilization,
+        max_age_seconds=settings.max_age,
+        tolerance=settings.tolerance,
+        mode=settings.mode,
+        load=LoadTargets(kv_usage=settings.kv_usage, waiting=settings.waiting),
+    )
+
+
+def _bounds(settings: Settings, role: Role) -> Bounds:
+    default = Bounds()
+    return Bounds(
+        minimum=settings.min.get(role, default.minimum),
+        maximum=settings.max.get(role, default.maximum),
+    )
