@@ -50,7 +50,12 @@ class DeploymentSpec:
     drain_seconds: float = 30.0
     """How long a replica may take to finish what it serves; then it is killed."""
     model: str | None = None
+    """Name under which the frontend serves it."""
     profile: str | None = None
+    sla: str | None = None
+    """What the deployment was started for, as in ``--sla``."""
+    cold_start: str | None = None
+    """Time from starting a replica until it serves, such as ``3s``."""
     owner_pid: int | None = None
     """The `planner serve` that ends when it ends; None when it was detached."""
 

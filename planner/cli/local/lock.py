@@ -1,0 +1,52 @@
+"""One deployment a state folder: a lock that the kernel frees when its last holder ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from planner.errors import ConfigError
+
+_FILE = "lock"
+
+
+@contextmanager
+def hold_lock(state: Path) -> Iterator[int]:
+    """Hold the lock of *state*; yield the descriptor that a child inherits to hold it too.
+
+    Raises ConfigError when a deployment has it.
+    """
+    lock = _open(state)
+    try:
+        if not _take(lock):
+            raise ConfigError(
+                f"a deployment runs already in {state}",
+                hint="planner status, planner stop, or another folder: --state-dir DIR",
+            )
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def is_running(state: Path) -> bool:
+    """Return whether a deployment holds the lock of *state*."""
+    if not (state / _FILE).exists():
+        return False
+    lock = _open(state)
+    try:
+        return not _take(lock)
+    finally:
+        os.close(lock)
+
+
+def _open(state: Path) -> int:
+    return os.open(state / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
