@@ -87,13 +87,15 @@ class _Simulation:
     def _run(self) -> None:
         """Let every request arrive, and wait for those in flight as long as patience lasts."""
         last = self._trace.duration_seconds
-        for step in range(1, 101):
-            self._timeline.run(last * step / 100)
-            self._progress(step / 100)
+        for percent in range(100):
+            self._timeline.run(last * percent / 100)
+            self._progress(percent / 100)
+        self._timeline.run(last)
+        self._progress(1.0)
         patience = self._scenario.patience_seconds
-        for step in range(1, 101):
+        for percent in range(1, 101):
             if self._ledger.in_flight:
-                self._timeline.run(last + patience * step / 100)
+                self._timeline.run(last + patience * percent / 100)
 
     def _arrive(self, request: int) -> None:
         self._deployment.arrive(request)

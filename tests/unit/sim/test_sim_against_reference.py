@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
@@ -235,6 +235,7 @@ def test_every_time_is_that_of_the_reference(models, initial, rate):
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=19708, rate=1, prefill=1, decode=1, model=MODEL, is_aggregated=False)
 @given(
     st.integers(0, 10**6),
     st.sampled_from([1, 20, 200]),
