@@ -52,8 +52,8 @@ class InboundStream:
 
     *opened*, where given, is told how the waiting ended (None: a worker has accepted), and the
     sink hears nothing of a stream that never opened. *ended* is called once on every path. With
-    *reattach* a broken connection is not the end: the stream waits for another prologue, for
-    work that is delivered again after a worker's death.
+    *reattach* neither a broken connection nor a retryable fault is the end: the stream waits for
+    another prologue, for work that is delivered again when a worker died or gave it back.
     """
 
     __slots__ = (
@@ -109,7 +109,7 @@ class InboundStream:
         """Drop it now; it ends with *fault*, Cancelled by default."""
         if not self.is_over:
             self._tell_worker_to_drop()
-            self.end(fault or Cancelled("the client dropped the request"))
+            self._finish(fault or Cancelled("the client dropped the request"))
 
     def discard(self) -> None:
         """Drop it now without a word to the sink."""
@@ -130,15 +130,18 @@ class InboundStream:
     def lost(self, fault: RuntimeFault) -> None:
         """Take note that the connection is gone because of *fault*."""
         self._connection = None
-        if self._reattach and not self.is_over:
-            self._desk.put_back(self)
-        else:
-            self.end(fault)
+        self.end(fault)
 
     def end(self, fault: RuntimeFault | None) -> None:
         """Be over."""
         if self.is_over:
             return
+        if self._reattach and fault is not None and fault.retryable:
+            self._wait_again()
+        else:
+            self._finish(fault)
+
+    def _finish(self, fault: RuntimeFault | None) -> None:
         self._leave()
         if self._is_open or self._opened is None:
             self._sink.on_end(fault)
@@ -151,6 +154,12 @@ class InboundStream:
     def _tell_worker_to_drop(self) -> None:
         if self._connection is not None:
             self._connection.send(FrameKind.KILL, self.id)
+
+    def _wait_again(self) -> None:
+        if self._connection is not None:
+            self._connection.forget(self)
+            self._connection = None
+        self._desk.put_back(self)
 
     def _leave(self) -> None:
         self.is_over = True

@@ -53,6 +53,11 @@ class OutboundStream:
         self._send(FrameKind.DATA, body=body)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the client can be reached; after a kill: whether that was the client's word."""
+        return self._connection.is_usable
+
+    @property
     def is_congested(self) -> bool:
         """Whether enough is unsent to await `drain` before the next item."""
         return self._connection.is_congested
