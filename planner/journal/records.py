@@ -1,12 +1,12 @@
 """What goes into a journal and what comes out of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.core.encoding import Plain
 from planner.core.observation import Observation
 from planner.core.plan import Plan, Reason
 from planner.core.role import Role
+from planner.core.state import PolicyState
 
 Mode = Literal["acts", "observes"]
 
@@ -15,8 +15,8 @@ Mode = Literal["acts", "observes"]
 class Run:
     """One life of a planner process.
 
-    *config* is the effective configuration and *initial_state* the policy's state at its start,
-    both in the plain form of `planner.core.encoding`: with them its decisions can be replayed.
+    *config* is the effective configuration in the plain form of `planner.core.encoding`; with it
+    and the state that the policy began with, the run's decisions can be replayed.
     """
 
     id: int = 0
@@ -25,8 +25,8 @@ class Run:
     """Wall clock, seconds since the epoch."""
     mode: Mode
     sla: str
-    config: Plain = None
-    initial_state: Plain = None
+    config: object = None
+    initial_state: PolicyState = field(default_factory=PolicyState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

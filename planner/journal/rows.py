@@ -8,6 +8,8 @@ from typing import TypeVar
 from planner.core.encoding import Plain, decoded, encoded
 from planner.core.observation import Observation
 from planner.core.plan import Plan
+from planner.core.state import PolicyState
+from planner.errors import ConfigError
 from planner.journal.records import Entry, Query, Record, Run
 
 T = TypeVar("T")
@@ -27,7 +29,8 @@ SELECT_RECORDS = (
 
 def run_row(run: Run) -> Row:
     """Return the parameters of INSERT_RUN."""
-    return (run.started, run.mode, run.sla, json.dumps(run.config), json.dumps(run.initial_state))
+    state = state_text(run.initial_state)
+    return (run.started, run.mode, run.sla, json.dumps(encoded(run.config)), state)
 
 
 def run_of(row: sqlite3.Row) -> Run:
@@ -38,8 +41,21 @@ def run_of(row: sqlite3.Row) -> Run:
         mode=row["mode"],
         sla=row["sla"],
         config=json.loads(row["config"]),
-        initial_state=json.loads(row["initial_state"]),
+        initial_state=state_of(row["initial_state"]),
     )
+
+
+def state_text(state: PolicyState) -> str:
+    """Return *state* as text for a column."""
+    return json.dumps(state.to_dict())
+
+
+def state_of(text: str) -> PolicyState:
+    """Return the state that `state_text` wrote; raises ValueError if it is not one."""
+    try:
+        return PolicyState.from_dict(json.loads(text))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 def entry_row(run: int, entry: Entry) -> Row:

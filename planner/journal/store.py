@@ -1,13 +1,12 @@
 """The journal itself: appended to by one loop, read by anyone at any time."""
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, cast
 
-from planner.core.encoding import Plain
+from planner.core.state import PolicyState
 from planner.errors import JournalError
 from planner.journal import rows
 from planner.journal.records import Entry, Query, Record, Run
@@ -60,7 +59,7 @@ class Journal:
         with self._transaction():
             return _id(self._db.execute(rows.INSERT_RUN, rows.run_row(run)))
 
-    def append(self, run: int, entry: Entry, *, state: Plain = None) -> int:
+    def append(self, run: int, entry: Entry, *, state: PolicyState | None = None) -> int:
         """Record *entry* and, unless None, the policy's *state* after it; both or neither.
 
         Returns the decision's id.
@@ -74,18 +73,18 @@ class Journal:
             if state is not None:
                 self._db.execute(
                     "INSERT OR REPLACE INTO state (only, run, at, state) VALUES (1, ?, ?, ?)",
-                    (run, entry.at, json.dumps(state)),
+                    (run, entry.at, rows.state_text(state)),
                 )
         self._appended += 1
         if self._appended % _PRUNE_EVERY == 0:
             self.prune(kept=self._kept)
         return decision
 
-    def state(self) -> Plain:
+    def state(self) -> PolicyState | None:
         """Return the policy's latest state, where a restart continues; None before any."""
         with telling(self.path):
             row = self._db.execute("SELECT state FROM state").fetchone()
-            return cast("Plain", json.loads(row["state"])) if row else None
+            return rows.state_of(row["state"]) if row else None
 
     def runs(self) -> Sequence[Run]:
         """Return every run that is still known, oldest first."""

@@ -5,10 +5,17 @@ import pytest
 from planner.core.observation import Observation, Replicas, Traffic
 from planner.core.plan import Decision, Gpus, Plan, Reason, Step
 from planner.core.role import Role
+from planner.core.state import PolicyState
 from planner.errors import JournalError
 from planner.journal import Entry, Journal, Query, Run
 
-RUN = Run(started=1000.0, mode="acts", sla="ttft=200ms,itl=20ms", config={"max_gpus": 8})
+RUN = Run(
+    started=1000.0,
+    mode="acts",
+    sla="ttft=200ms,itl=20ms",
+    config={"max_gpus": 8},
+    initial_state=PolicyState(at=990.0),
+)
 
 
 def plan(
@@ -75,6 +82,7 @@ def test_runs_are_kept_with_their_configuration(journal):
     journal.begin(RUN)
     (run,) = journal.runs()
     assert run.config == {"max_gpus": 8}
+    assert run.initial_state == RUN.initial_state
     assert run.mode == "acts"
 
 
@@ -110,11 +118,11 @@ def test_the_latest_state_survives_reopening(tmp_path):
     path = tmp_path / "j.sqlite"
     with Journal.open(path) as journal:
         run = journal.begin(RUN)
-        journal.append(run, entry(1.0), state={"level": 1.5})
-        journal.append(run, entry(2.0), state={"level": 2.5})
+        journal.append(run, entry(1.0), state=PolicyState(at=1.5))
+        journal.append(run, entry(2.0), state=PolicyState(at=2.5))
         journal.append(run, entry(3.0))
     with Journal.open(path) as journal:
-        assert journal.state() == {"level": 2.5}
+        assert journal.state() == PolicyState(at=2.5)
         assert len(journal.query(Query())) == 3
 
 

@@ -9,19 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from planner.core.state import PolicyState
 from planner.errors import JournalError
 from planner.journal import Entry, Journal, Query, Run
 
 RUN = Run(started=0.0, mode="observes", sla="ttft=1s")
 WRITER = """
 import sys
+from planner.core.state import PolicyState
 from planner.journal import Entry, Journal, Run
 with Journal.open(sys.argv[1]) as journal:
     run = journal.begin(Run(started=0.0, mode="observes", sla="ttft=1s"))
     n = 0
     while True:
         n += 1
-        id = journal.append(run, Entry(at=n, observation=None, plan=None), state={"n": n})
+        entry = Entry(at=n, observation=None, plan=None)
+        id = journal.append(run, entry, state=PolicyState(at=n))
         print(id, flush=True)
 """
 
@@ -50,7 +53,7 @@ def test_nothing_that_was_acknowledged_is_lost_to_kill_9(tmp_path):
         latest = journal.latest()
         assert latest is not None
         assert latest.id >= acknowledged
-        assert journal.state() == {"n": latest.entry.at}
+        assert journal.state() == PolicyState(at=latest.entry.at)
         assert journal.append(journal.begin(RUN), blank(9.0)) == latest.id + 1
 
 
@@ -123,6 +126,18 @@ def test_a_file_that_is_no_journal_is_one_line(tmp_path, make, message, opener):
         journal.query(Query())
     assert str(path) in str(caught.value)
     assert caught.value.hint
+
+
+def test_a_state_that_is_not_one_is_told(tmp_path):
+    path = tmp_path / "j.sqlite"
+    with Journal.open(path) as journal:
+        journal.append(journal.begin(RUN), blank(1.0), state=PolicyState())
+    db = sqlite3.connect(path)
+    db.execute("UPDATE state SET state = '{}'")
+    db.commit()
+    db.close()
+    with Journal.read(path) as journal, pytest.raises(JournalError, match="damaged: policy state"):
+        journal.state()
 
 
 def test_reading_a_journal_that_is_not_there_creates_none(tmp_path):
