@@ -1,8 +1,80 @@
 """Fixtures that every suite shares."""
 
 import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from runtime.servers import LOOPBACK, etcd_command, free_port, nats_command, wait_port
+
+START_SECONDS = 15.0
+
+# The server dies with this process, however that ends.
+_TIED = (
+    "import ctypes, os, sys;"
+    f"ctypes.CDLL(None).prctl(1, {signal.SIGKILL:d});"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+class LocalServer:
+    """An etcd or nats-server of our own: it can be killed and started again on its data."""
+
+    def __init__(self, *, url: str, port: int, command: list[str], log: Path) -> None:
+        self.url = url
+        self.port = port
+        self._command = command
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        self._process = self._spawn()
+        await wait_port(LOOPBACK, self.port, START_SECONDS)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send *number* and wait for the end; a server that is not running stays so."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=START_SECONDS)
+            self._process = None
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-S", "-E", "-c", _TIED, *self._command],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+
+def _etcd(folder: Path) -> LocalServer:
+    port = free_port()
+    command = etcd_command(data_dir=folder / "data", client_port=port, peer_port=free_port())
+    return LocalServer(
+        url=f"etcd://{LOOPBACK}:{port}", port=port, command=command, log=folder / "log"
+    )
+
+
+def _nats(folder: Path) -> LocalServer:
+    port = free_port()
+    command = nats_command(data_dir=folder / "data", port=port)
+    return LocalServer(
+        url=f"nats://{LOOPBACK}:{port}", port=port, command=command, log=folder / "log"
+    )
+
+
+def _running(make: Callable[[Path], LocalServer], folder: Path) -> Iterator[LocalServer]:
+    server = make(folder)
+    try:
+        asyncio.run(server.start())
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -10,3 +82,31 @@ def _no_implicit_event_loop() -> None:
     # Python 3.11: a synchronous test before an asynchronous one would leave an implicit loop
     # behind, which ends a green run with an unclosed-socket warning.
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def etcd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """One etcd for the whole run; tests keep apart by the keys they use and leave it running."""
+    yield from _running(_etcd, tmp_path_factory.mktemp("etcd"))
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """One nats-server for the whole run; tests keep apart by the names they use."""
+    yield from _running(_nats, tmp_path_factory.mktemp("nats"))
+
+
+@pytest.fixture
+def own_etcd(tmp_path: Path) -> Iterator[LocalServer]:
+    """An etcd for one test alone, to be killed and started again."""
+    folder = tmp_path / "etcd"
+    folder.mkdir()
+    yield from _running(_etcd, folder)
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[LocalServer]:
+    """A nats-server for one test alone, to be killed and started again."""
+    folder = tmp_path / "nats"
+    folder.mkdir()
+    yield from _running(_nats, folder)
