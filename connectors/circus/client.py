@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
-from connectors.circus.processes import INSTANCE, listener
+from connectors.circus.processes import INSTANCE, Child, children, listener
 
 _BUSY = "arbiter is already running"
 _SHORTEST_PAUSE = 0.01
@@ -42,10 +42,16 @@ class CircusClient:
         self._patience = patience
         self._context = zmq.asyncio.Context()
 
-    @property
-    def pid(self) -> int | None:
-        """The supervisor's process id, or None when nobody listens."""
-        return listener(Path(self._endpoint.removeprefix("ipc://")))
+    def pid(self) -> int:
+        """The supervisor's process id. Raises SupervisorAway when nobody listens."""
+        pid = listener(Path(self._endpoint.removeprefix("ipc://")))
+        if pid is None:
+            raise SupervisorAway(f"no supervisor listens on {self._endpoint}")
+        return pid
+
+    def children(self) -> Sequence[Child]:
+        """The living processes that it started. Raises SupervisorAway."""
+        return children(self.pid())
 
     async def names(self) -> set[str]:
         """Return the names of all watchers. Raises SupervisorAway."""
@@ -117,8 +123,7 @@ class CircusClient:
         self._context.destroy(linger=0)
 
     async def _ask(self, command: str, properties: Mapping[str, object]) -> dict[str, Any]:
-        if self.pid is None:  # ZeroMQ would wait for a listener without a word
-            raise SupervisorAway(f"no supervisor listens on {self._endpoint}")
+        self.pid()  # ZeroMQ would wait for a listener without a word
         request = {"id": uuid.uuid4().hex, "command": command, "properties": properties}
         with self._context.socket(zmq.DEALER) as socket:
             socket.linger = 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from connectors.circus.client import CircusClient, SupervisorAway, SupervisorRefused
 from connectors.circus.drain import begin_drain, see_out
 from connectors.circus.gpus import held_gpus, take_gpus
-from connectors.circus.processes import DEVICES, children
+from connectors.circus.processes import DEVICES
 from connectors.circus.sight import Sight, by_name
 from connectors.circus.spec import DeploymentSpec, RoleSpec
 from connectors.replicas import free_names, replica_role, victims
@@ -90,10 +90,9 @@ class CircusConnector:
         registered = by_name(await self._registry.instances())
         try:
             watched = await self._client.names()
+            living = self._client.children()
         except SupervisorAway as error:
             raise MetricsUnavailable(str(error), hint="planner status") from error
-        pid = self._client.pid
-        living = children(pid) if pid is not None else ()
         return Sight(
             watched=_replicas(watched),
             children=[child for child in living if replica_role(child.name)],
@@ -151,7 +150,8 @@ class CircusConnector:
     async def _start(self, name: str, spec: RoleSpec, gpus: Sequence[str]) -> None:
         env = {**spec.env, DEVICES: ",".join(gpus)} if gpus else spec.env
         path = Path(self._spec.log_directory) / f"{name}.log"
-        await self._client.add(name, spec.command_for(name), log=path, env=env)
+        command = spec.command_for(name, parent=self._client.pid())
+        await self._client.add(name, command, log=path, env=env)
         log.info("replica started name=%s gpus=%s", name, ",".join(gpus) or "-")
 
 

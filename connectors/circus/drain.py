@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 
 from connectors.circus.client import CircusClient
-from connectors.circus.processes import children, send
+from connectors.circus.processes import send
 
 
 async def begin_drain(client: CircusClient, name: str) -> Sequence[int]:
@@ -18,10 +18,7 @@ async def begin_drain(client: CircusClient, name: str) -> Sequence[int]:
     Nothing starts it again. Raises SupervisorAway or SupervisorRefused.
     """
     await client.forget(name)
-    supervisor = client.pid
-    if supervisor is None:
-        return ()
-    pids = [child.pid for child in children(supervisor) if child.name == name]
+    pids = [child.pid for child in client.children() if child.name == name]
     for pid in pids:
         send(pid, signal.SIGTERM)
     return pids

@@ -12,6 +12,7 @@ from planner.errors import ConfigError
 _FILE = "deployment.json"
 _SCHEMA_VERSION = 1
 _NAME = "{name}"
+_PARENT = "{parent}"
 
 
 def spec_path(state: Path) -> Path:
@@ -21,16 +22,19 @@ def spec_path(state: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSpec:
-    """How one replica of a role is started; ``{name}`` in *command* becomes its name."""
+    """How one replica of a role is started.
+
+    In *command*, ``{name}`` becomes its name and ``{parent}`` the supervisor's process id.
+    """
 
     command: tuple[str, ...]
     gpus: int = 0
     """GPUs of this machine that one replica occupies; 0 for the simulated engine."""
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def command_for(self, name: str) -> list[str]:
-        """Return the command of the replica *name*."""
-        return [part.replace(_NAME, name) for part in self.command]
+    def command_for(self, name: str, *, parent: int) -> list[str]:
+        """Return the command of the replica *name* under the supervisor *parent*."""
+        return [part.replace(_NAME, name).replace(_PARENT, str(parent)) for part in self.command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""How a deployment ends: what decides first, then what asks, what serves, and what they stand on."""
+"""How a deployment ends: what decides, then what asks, what serves, and what they stand on."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,15 +23,13 @@ async def shut_down(spec: DeploymentSpec, *, drain_seconds: float) -> list[str]:
     """
     client = CircusClient(spec.endpoint)
     try:
-        supervisor = client.pid
-        if supervisor is None:
-            return []
+        supervisor = client.pid()
         killed = await _drain_all(client, drain_seconds)
         await client.call("quit")
         if not await see_out(supervisor, seconds=_QUIT_SECONDS):
             killed.append("supervisor")
     except SupervisorAway:
-        return []  # it ended under our hands, and with it the rest
+        return []  # nothing runs, or it ended under our hands and the rest with it
     except SupervisorRefused as error:
         raise PlannerError(f"the supervisor does not stop: {error}") from error
     finally:

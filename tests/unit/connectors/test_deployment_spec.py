@@ -34,10 +34,10 @@ def test_a_spec_survives_its_file(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_only_the_name_is_filled_in() -> None:
-    command = SPEC.roles[Role.DECODE].command_for("decode-4")
+def test_only_name_and_parent_are_filled_in() -> None:
+    spec = RoleSpec(command=("run", "{parent}", "--name={name}", '{"a": 1}'))
 
-    assert command == ["worker", "--name", "decode-4", '{"a": 1}']
+    assert spec.command_for("decode-4", parent=7) == ["run", "7", "--name=decode-4", '{"a": 1}']
 
 
 @pytest.mark.parametrize(
