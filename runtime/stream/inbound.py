@@ -31,11 +31,15 @@ class Desk(Protocol):
     """Where streams wait until a worker's prologue claims them."""
 
     def claim(self, stream_id: int) -> "InboundStream | None":
-        """Return the stream that waits under *stream_id*, which then waits no more."""
+        """Return the stream that *stream_id* names if a worker may answer it from here on."""
         ...
 
     def put_back(self, stream: "InboundStream") -> None:
         """Let *stream* wait again."""
+        ...
+
+    def release(self, stream: "InboundStream") -> None:
+        """Forget *stream*: it is over."""
         ...
 
     def connected(self, connection: "InboundConnection") -> None:
@@ -53,7 +57,8 @@ class InboundStream:
     *opened*, where given, is told how the waiting ended (None: a worker has accepted), and the
     sink hears nothing of a stream that never opened. *ended* is called once on every path. With
     *reattach* neither a broken connection nor a retryable fault is the end: the stream waits for
-    another prologue, for work that is delivered again when a worker died or gave it back.
+    another prologue, for work that is delivered again when a worker died or gave it back. The
+    newest prologue counts, so a worker that hangs loses it to the next one.
     """
 
     __slots__ = (
@@ -127,6 +132,11 @@ class InboundStream:
         if self._stop_asked:
             connection.send(FrameKind.STOP, self.id)
 
+    def detach(self) -> None:
+        """Take it from the worker that has it, if any, for another one."""
+        self._tell_worker_to_drop()
+        self._forget_worker()
+
     def lost(self, fault: RuntimeFault) -> None:
         """Take note that the connection is gone because of *fault*."""
         self._connection = None
@@ -137,7 +147,8 @@ class InboundStream:
         if self.is_over:
             return
         if self._reattach and fault is not None and fault.retryable:
-            self._wait_again()
+            self._forget_worker()
+            self._desk.put_back(self)
         else:
             self._finish(fault)
 
@@ -155,19 +166,16 @@ class InboundStream:
         if self._connection is not None:
             self._connection.send(FrameKind.KILL, self.id)
 
-    def _wait_again(self) -> None:
+    def _forget_worker(self) -> None:
         if self._connection is not None:
             self._connection.forget(self)
             self._connection = None
-        self._desk.put_back(self)
 
     def _leave(self) -> None:
         self.is_over = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._connection is not None:
-            self._connection.forget(self)
-            self._connection = None
-        self._desk.claim(self.id)
+        self._forget_worker()
+        self._desk.release(self)
         if self._ended is not None:
             self._ended()

@@ -20,6 +20,7 @@ class StreamServer:
         self._address = ""
         self._server: asyncio.Server | None = None
         self._waiting: dict[int, InboundStream] = {}
+        self._reattaching: dict[int, InboundStream] = {}
         self._connections: set[InboundConnection] = set()
         # Random, so that an answer to an earlier process on this port finds no stream here.
         self._next_id = secrets.randbits(63)
@@ -58,15 +59,25 @@ class StreamServer:
             self._next_id, sink, desk=self, opened=opened, ended=ended, reattach=reattach
         )
         self._waiting[stream.id] = stream
+        if reattach:
+            self._reattaching[stream.id] = stream
         return stream
 
     def claim(self, stream_id: int) -> InboundStream | None:
-        """Return the stream that waits under *stream_id*, which then waits no more."""
-        return self._waiting.pop(stream_id, None)
+        """Return the stream that *stream_id* names if a worker may answer it from here on."""
+        stream = self._waiting.pop(stream_id, None)
+        if stream is None and (stream := self._reattaching.get(stream_id)) is not None:
+            stream.detach()
+        return stream
 
     def put_back(self, stream: InboundStream) -> None:
         """Let *stream* wait for another worker."""
         self._waiting[stream.id] = stream
+
+    def release(self, stream: InboundStream) -> None:
+        """Forget *stream*: it is over."""
+        self._waiting.pop(stream.id, None)
+        self._reattaching.pop(stream.id, None)
 
     def connected(self, connection: InboundConnection) -> None:
         """Remember *connection*."""
@@ -84,6 +95,6 @@ class StreamServer:
         for connection in connections:
             connection.abort()
         await asyncio.gather(*(connection.lost.wait() for connection in connections))
-        for stream in tuple(self._waiting.values()):
+        for stream in (*self._waiting.values(), *self._reattaching.values()):
             stream.end(Cancelled("the client is closing"))
         await self._server.wait_closed()
