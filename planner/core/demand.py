@@ -137,3 +137,13 @@ def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workl
         slack_seconds=slack,
         late_share=1 - sla.attainment,
     )
+
+
+def residence_seconds(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return how long a request occupies a replica of *role*; 0 for a prefill, which is brief."""
+    if role is Role.PREFILL:
+        return 0.0
+    if sla.itl_seconds is not None:
+        return workload.osl * sla.itl_seconds
+    batch = engine.batch_limit(workload.isl + workload.osl)
+    return workload.osl * engine.decode.step_seconds(batch, batch * workload.context_tokens)

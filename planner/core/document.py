@@ -6,6 +6,7 @@ Profiles and the saved state of the policy are read through it.
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from math import inf, isfinite
+from typing import TypeGuard
 
 from planner.errors import PlannerError
 
@@ -57,12 +58,26 @@ class Document:
     def number(self, key: str, *, least: float = 0.0, most: float = inf) -> float:
         """Return the number at *key*, between *least* and *most*."""
         value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if not _is_number(value):
             raise self.wrong(key, f"{_shown(value)} is not a number")
         if not least <= value <= most:
             limit = f"at least {least:g}" if value < least else f"at most {most:g}"
             raise self.wrong(key, f"{value:g} must be {limit}")
         return float(value)
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Return the list of numbers at *key*."""
+        value = self._get(key)
+        if not isinstance(value, list | tuple) or not all(map(_is_number, value)):
+            raise self.wrong(key, f"{_shown(value)} is not a list of numbers")
+        return tuple(value)
+
+    def pairs(self, key: str) -> tuple[tuple[float, float], ...]:
+        """Return the list of pairs of numbers at *key*."""
+        value = self._get(key)
+        if not isinstance(value, list | tuple) or not all(map(_is_pair, value)):
+            raise self.wrong(key, f"{_shown(value)} is not a list of pairs of numbers")
+        return tuple((first, second) for first, second in value)
 
     def optional_number(self, key: str, *, least: float = 0.0) -> float | None:
         """Return the number at *key*, or None where it is missing or null."""
@@ -99,6 +114,14 @@ class Document:
         if key not in self._value:
             raise self.wrong(key, "is missing")
         return self._value[key]
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _shown(value: object) -> str:

@@ -79,3 +79,7 @@ class Observation:
     """Age of the oldest figure in it."""
     in_flight: int | None = None
     """Requests inside the frontends."""
+
+    def replicas(self, role: Role) -> Replicas:
+        """Return the replicas of *role*; none exist of a role that is not in the fleet."""
+        return self.fleet.get(role, Replicas())

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     """Why a step moved or held the number; the value is what operators read and search for."""
 
     DEMAND_FORECAST = "DemandForecast"
+    LOAD_THRESHOLD = "LoadThreshold"
     BACKLOG = "Backlog"
     KV_PRESSURE = "KvPressure"
     ATTAINMENT_BELOW_TARGET = "AttainmentBelowTarget"
@@ -49,10 +50,19 @@ class Decision:
     desired: int
     steps: tuple[Step, ...]
 
+    @classmethod
+    def unmoved(cls, role: Role, current: int) -> "Decision":
+        """Return the decision that every other starts from: stay at *current*, for no reason."""
+        return cls(role=role, current=current, raw=current, desired=current, steps=())
+
     def moved(self, reason: Reason, replicas: int, **inputs: float) -> "Decision":
         """Return this decision at *replicas*, or itself when nothing moves."""
         if replicas == self.desired:
             return self
+        return self.judged(reason, replicas, **inputs)
+
+    def judged(self, reason: Reason, replicas: int, **inputs: float) -> "Decision":
+        """Return this decision at *replicas* with a step that says why, also when nothing moves."""
         step = Step(reason=reason, before=self.desired, after=replicas, inputs=inputs)
         return replace(self, desired=replicas, steps=(*self.steps, step))
 
@@ -77,6 +87,10 @@ class Plan:
     """Of the desired fleet; None without a GPU price."""
     attainment: float | None
     """Predicted share of requests inside the SLA with the desired fleet; None when unknown."""
+    current_cost_per_hour: float | None = None
+    """Of the fleet as it is; None without a GPU price."""
+    current_attainment: float | None = None
+    """Predicted share with the fleet as it is; None when unknown."""
 
     @property
     def changes(self) -> bool:

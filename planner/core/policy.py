@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from planner.core.profile import Parallelism
+from planner.core.engine import EngineModel
+from planner.core.forecast import Windows
+from planner.core.profile import Parallelism, Profile
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
@@ -126,6 +128,19 @@ class PolicyConfig:
         """Return the GPUs that one replica of *role* holds."""
         return self.parallelism.get(role, Parallelism()).gpus
 
+    def engines(self, profile: Profile | None) -> dict[Role, EngineModel]:
+        """Return each role's engine model from *profile*; none are needed in `Mode.LOAD`.
+
+        Raises ConfigError without a profile, ProfileError when it lacks a role's parallelism.
+        """
+        if self.mode is Mode.LOAD:
+            return {}
+        if profile is None:
+            raise ConfigError("mode sla needs a profile, and none is set", hint="--profile NAME")
+        return {
+            role: profile.engine(self.parallelism.get(role, Parallelism())) for role in self.roles
+        }
+
     @property
     def roles(self) -> tuple[Role, ...]:
         """The roles decided about, in a fixed order."""
@@ -142,6 +157,24 @@ class PolicyConfig:
         if self.stabilization_seconds is not None:
             return self.stabilization_seconds
         return max(self.cold_start_seconds, 2 * self.interval_seconds)
+
+    @property
+    def windows(self) -> Windows:
+        """How far the forecast looks: multiples of the lead, and enough intervals to mean it."""
+        lead, interval = self.lead_seconds, self.interval_seconds
+        return Windows(
+            lead_seconds=lead,
+            smoothing_seconds=max(1.5 * lead, 3 * interval),
+            peak_seconds=max(6 * lead, 12 * interval),
+            memory_seconds=75 * lead,
+            warm_up_seconds=max(3 * lead, 10 * interval),
+            prior_seconds=max(12 * lead, 120 * interval),
+        )
+
+    @property
+    def history_seconds(self) -> float:
+        """How much must have been seen before anything shrinks."""
+        return max(self.lead_seconds, self.hold_seconds)
 
     @property
     def oldest_seconds(self) -> float:

@@ -58,12 +58,12 @@ def _ttft_attainment(
     if free <= 0:
         return 0.0
     service = prefill_seconds(engine, workload) / free
-    variance = squared_prefill_seconds(engine, workload) / prefill_seconds(engine, workload) ** 2
+    squared = squared_prefill_seconds(engine, workload) / prefill_seconds(engine, workload) ** 2
     queue = wait(
         replicas,
         workload.rate_rps * service,
         service_seconds=service,
-        variability=variance / 2,
+        variability=squared / 2,  # Poisson arrivals: ca^2 is 1 and cs^2 is squared - 1
     )
     late = sum(
         share * queue.above(sla.ttft_seconds - own_ttft_seconds(role, engine, sla, isl))

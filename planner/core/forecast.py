@@ -1,0 +1,144 @@
+"""The demand to provide for at the end of the lead, with headroom learned from past forecasts.
+
+No constant headroom fits every load: what a smooth day needs and what a bursty tenant needs differ
+by a factor of four. So each forecast is kept until its time has come, compared with what did
+arrive, and the quantile of those ratios is the headroom of the next one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
+
+from planner.core.peaks import Peaks, highest, with_sample
+
+BUCKETS = 64
+_LEAST_RATIO = 0.25
+_MOST_RATIO = 4.0
+_SPAN = log(_MOST_RATIO / _LEAST_RATIO)
+_MOST_PROMISES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """How far a forecast looks, in seconds."""
+
+    lead_seconds: float
+    """Time until a replica asked for now would serve."""
+    smoothing_seconds: float
+    """Time constant of the average."""
+    peak_seconds: float
+    """Window of the maximum."""
+    memory_seconds: float
+    """Time constant by which past errors fade."""
+    warm_up_seconds: float
+    """No error counts before this much has been seen: the first forecasts know nothing."""
+    prior_seconds: float
+    """How much evidence the prior counts as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What is taken for granted: the mix of average and peak, and the headroom without evidence."""
+
+    average_share: float
+    headroom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What is remembered of one role's demand, in replicas."""
+
+    seen_seconds: float = 0.0
+    average: float = 0.0
+    peaks: Peaks = ()
+    promises: Peaks = ()
+    """(at, forecast before headroom) whose time has not come."""
+    errors: tuple[float, ...] = (0.0,) * BUCKETS
+    """Seconds spent at each ratio of demand to forecast, fading; see `_ratio`."""
+
+
+def expected(series: Series, prior: Prior) -> float:
+    """Return the demand forecast before headroom: part average, part recent peak."""
+    peak = highest(series.peaks) or 0.0
+    return prior.average_share * series.average + (1 - prior.average_share) * peak
+
+
+def learned(
+    series: Series, at: float, demand: float, *, seconds: float, windows: Windows
+) -> Series:
+    """Return *series* having seen *demand* over the *seconds* up to *at*."""
+    seen = series.seen_seconds + seconds
+    gain = min(1.0, seconds / min(seen, windows.smoothing_seconds)) if seen else 1.0
+    due, promises = _due(series.promises, at, lead_seconds=windows.lead_seconds)
+    errors = series.errors
+    if due is not None and seen > windows.warm_up_seconds:
+        errors = _with_error(errors, demand, due, seconds=seconds, windows=windows)
+    return Series(
+        seen_seconds=seen,
+        average=series.average + gain * (demand - series.average),
+        peaks=with_sample(series.peaks, at, demand, window_seconds=windows.peak_seconds),
+        promises=promises,
+        errors=errors,
+    )
+
+
+def promised(series: Series, at: float, forecast: float, *, windows: Windows) -> Series:
+    """Return *series* remembering that *forecast* was made *at*, to be judged a lead later."""
+    last = series.promises[-1][0] if series.promises else None
+    if last is not None and at - last < windows.lead_seconds / (_MOST_PROMISES - 2):
+        return series
+    return replace(series, promises=(*series.promises, (at, forecast))[-_MOST_PROMISES:])
+
+
+def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | None, Peaks]:
+    """Return the forecast made one lead before *at*, if any, and the promises still needed."""
+    past = [index for index, (made, _) in enumerate(promises) if made <= at - lead_seconds]
+    if not past:
+        return None, promises
+    return promises[past[-1]][1], promises[past[-1] :]
+
+
+def _with_error(
+    errors: tuple[float, ...], demand: float, forecast: float, *, seconds: float, windows: Windows
+) -> tuple[float, ...]:
+    if demand <= 0 and forecast <= 0:
+        return errors
+    ratio = demand / forecast if forecast > 0 else _MOST_RATIO
+    fade = exp(-seconds / windows.memory_seconds)
+    hit = _bucket(ratio)
+    return tuple(
+        weight * fade + (seconds if index == hit else 0.0) for index, weight in enumerate(errors)
+    )
+
+
+def _bucket(ratio: float) -> int:
+    clipped = min(_MOST_RATIO, max(_LEAST_RATIO, ratio))
+    return min(BUCKETS - 1, int(log(clipped / _LEAST_RATIO) / _SPAN * BUCKETS))
+
+
+def _ratio(position: float) -> float:
+    """Return the ratio at *position* buckets from the left edge."""
+    return _LEAST_RATIO * exp(position / BUCKETS * _SPAN)
+
+
+# Shape of the prior: (share of its weight, ratio to its headroom). Heavy enough to keep the
+# start-up's odd ratios from setting the headroom.
+_PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
+
+
+def headroom(series: Series, prior: Prior, *, late_share: float, windows: Windows) -> float:
+    """Return the factor that the demand exceeded its forecast by in *late_share* of the time."""
+    weights = list(series.errors)
+    for share, ratio in _PRIOR_SHAPE:
+        weights[_bucket(ratio * prior.headroom)] += share * windows.prior_seconds
+    return _ratio(_quantile(weights, 1 - late_share))
+
+
+def _quantile(weights: Sequence[float], share: float) -> float:
+    """Return the position in buckets below which *share* of the weights lies."""
+    wanted = share * sum(weights)
+    for index, weight in enumerate(weights):
+        if weight and wanted <= weight:
+            return index + wanted / weight
+        wanted -= weight
+    return float(len(weights))

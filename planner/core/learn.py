@@ -1,0 +1,132 @@
+"""Turns one observation into memory: lengths, demand in replicas, and how good forecasts were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import exp
+
+from planner.core.demand import replicas_needed, residence_seconds
+from planner.core.engine import EngineModel
+from planner.core.forecast import Series, learned
+from planner.core.observation import Traffic
+from planner.core.policy import PolicyConfig
+from planner.core.role import Role
+from planner.core.state import PolicyState, RoleMemory
+from planner.core.traffic import Flows, late_roles, late_share, prompts
+
+# Largest demand that is remembered; keeps an engine that holds nothing out of the averages.
+_MOST_REPLICAS = 1e4
+# Lengths drift slower than rates, and lateness is answered slowly: time constants in leads.
+_LENGTHS_LEADS = 1.0
+_SHORTEST_LENGTHS_SECONDS = 30.0
+_LATENESS_LEADS = 20.0
+# Lateness starts at this share of what the SLA allows.
+_FIRST_LATENESS = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interval:
+    """The traffic of one interval that ends *at*, and the lengths known by then."""
+
+    at: float
+    traffic: Traffic
+    flows: Flows
+
+
+def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
+    """Return *state* at time *at*, without its recent past where that is not recent any more.
+
+    After a gap longer than the peak window, or a clock that went back, demand is unknown again;
+    what was learned about lengths and forecast errors is kept.
+    """
+    if state.at is not None and 0 <= at - state.at <= config.windows.peak_seconds:
+        return replace(state, at=at)
+    roles = {
+        role: RoleMemory(demand=Series(errors=memory.demand.errors), late_share=memory.late_share)
+        for role, memory in state.roles.items()
+    }
+    return replace(state, at=at, since=at, roles=roles)
+
+
+def remembered(
+    config: PolicyConfig,
+    engines: Mapping[Role, EngineModel],
+    state: PolicyState,
+    *,
+    at: float,
+    traffic: Traffic,
+) -> PolicyState:
+    """Return *state* having seen *traffic*, the interval that ends *at*."""
+    lengths_seconds = max(_LENGTHS_LEADS * config.lead_seconds, _SHORTEST_LENGTHS_SECONDS)
+    flows = state.flows.seen(traffic, smoothing_seconds=lengths_seconds)
+    interval = _Interval(at=at, traffic=traffic, flows=flows)
+    roles = {
+        role: _seen(config, role, engine, state.role(role), interval)
+        for role, engine in engines.items()
+    }
+    return replace(state, flows=flows, roles=roles)
+
+
+def _seen(
+    config: PolicyConfig,
+    role: Role,
+    engine: EngineModel,
+    memory: RoleMemory,
+    interval: _Interval,
+) -> RoleMemory:
+    rate_rps = _rate(config, role, engine, memory.rate_rps, interval)
+    demand = _demand(config, role, engine, rate_rps, interval)
+    series = memory.demand
+    if demand is not None:
+        series = learned(
+            series,
+            interval.at,
+            min(demand, _MOST_REPLICAS),
+            seconds=interval.traffic.seconds,
+            windows=config.windows,
+        )
+    late = _lateness(config, role, memory.late_share, interval.traffic)
+    return replace(memory, rate_rps=rate_rps, demand=series, late_share=late)
+
+
+def _rate(
+    config: PolicyConfig,
+    role: Role,
+    engine: EngineModel,
+    before: float | None,
+    interval: _Interval,
+) -> float:
+    """Return the arrivals averaged over a stay with *role*: what was asked for lasts that long."""
+    rate = interval.traffic.arrived / interval.traffic.seconds
+    workload = interval.flows.workload(rate)
+    stay = 0.0 if workload is None else residence_seconds(role, engine, config.sla, workload)
+    if before is None or stay <= 0:
+        return rate
+    return before + (1 - exp(-2 * interval.traffic.seconds / stay)) * (rate - before)
+
+
+def _demand(
+    config: PolicyConfig,
+    role: Role,
+    engine: EngineModel,
+    rate_rps: float,
+    interval: _Interval,
+) -> float | None:
+    """Return the replicas that would have held the interval; None while lengths are unknown."""
+    workload = interval.flows.workload(rate_rps)
+    if role is Role.PREFILL:
+        workload = prompts(interval.traffic)
+    return None if workload is None else replicas_needed(role, engine, config.sla, workload)
+
+
+def _lateness(
+    config: PolicyConfig, role: Role, before: float | None, traffic: Traffic
+) -> float | None:
+    late = late_share(traffic)
+    if late is None:
+        return before
+    if role not in late_roles(traffic, config.sla, config.roles):
+        late = 0.0
+    if before is None:
+        before = _FIRST_LATENESS * (1 - config.sla.attainment)
+    gain = min(1.0, traffic.seconds / (_LATENESS_LEADS * config.lead_seconds))
+    return before + gain * (late - before)

@@ -1,0 +1,35 @@
+"""The largest value of a sliding window, kept as the few samples that can still become it."""
+
+from collections.abc import Iterator
+
+Peaks = tuple[tuple[float, float], ...]
+"""(at, value) samples, older ones larger: each is the maximum of the window from it on."""
+
+_MOST = 48
+
+
+def with_sample(peaks: Peaks, at: float, value: float, *, window_seconds: float) -> Peaks:
+    """Return *peaks* with a sample taken *at*, without those that left the window.
+
+    The newest sample before the window's start stays out; at most 48 are kept, near-equal
+    neighbours being merged into the larger value at the later time, which can only err upwards.
+    """
+    kept = tuple(p for p in peaks if p[0] > at - window_seconds and p[1] > value)
+    joined = (*kept, (at, value))
+    return joined if len(joined) <= _MOST else _merged(joined)
+
+
+def _merged(peaks: Peaks) -> Peaks:
+    index = min(range(len(peaks) - 1), key=lambda i: peaks[i][1] - peaks[i + 1][1])
+    merged = (peaks[index + 1][0], peaks[index][1])
+    return (*peaks[:index], merged, *peaks[index + 2 :])
+
+
+def highest(peaks: Peaks) -> float | None:
+    """Return the window's largest value, None for an empty one."""
+    return peaks[0][1] if peaks else None
+
+
+def above(peaks: Peaks, value: float) -> Iterator[tuple[float, float]]:
+    """Yield the samples above *value*, oldest first."""
+    return (peak for peak in peaks if peak[1] > value)
