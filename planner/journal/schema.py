@@ -59,7 +59,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise JournalError(
             f"no journal at {path}",
-            hint="planner run --observe --sla ttft=200ms,itl=20ms writes one",
+            hint="planner run --observe --sla ttft=200ms,itl=20ms",
         )
     _refuse_folder(path)
     with telling(path):

@@ -35,7 +35,7 @@ class Scenario:
     """After the last arrival; who has not finished by then never will."""
 
 
-def _ignore(_: float) -> None:
+def unheard(_: float) -> None:
     """Report progress to nobody."""
 
 
@@ -44,7 +44,7 @@ def simulate(
     scenario: Scenario,
     *,
     policy: Policy | None = None,
-    progress: Callable[[float], None] = _ignore,
+    progress: Callable[[float], None] = unheard,
 ) -> SimResult:
     """Return what happens to *trace*; without a *policy* the initial fleet stays.
 

@@ -1,0 +1,90 @@
+"""The production decision on a trace: `planner simulate` and the what-if page call this."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from planner.core.decide import decide
+from planner.core.observation import Observation
+from planner.core.plan import Plan
+from planner.core.policy import PolicyConfig
+from planner.core.profile import Profile
+from planner.core.role import Role
+from planner.core.sizing import size
+from planner.core.state import PolicyState
+from planner.core.workload import Workload
+from planner.errors import TraceError
+from planner.sim.result import SimResult
+from planner.sim.run import Scenario, simulate, unheard
+from planner.traces import Trace, head
+
+
+class Decisions:
+    """`decide` as a policy of the simulator; *plans* are all that it made, in order."""
+
+    plans: list[Plan]
+
+    def __init__(self, config: PolicyConfig, profile: Profile) -> None:
+        self.plans = []
+        self._config = config
+        self._profile = profile
+        self._state = PolicyState()
+
+    def __call__(self, observation: Observation) -> Mapping[Role, int]:
+        """Return the replicas that `decide` wants for *observation*."""
+        self._state, plan = decide(self._config, self._profile, self._state, observation)
+        self.plans.append(plan)
+        return plan.desired
+
+
+def scenario(config: PolicyConfig, profile: Profile, initial: Mapping[Role, int]) -> Scenario:
+    """Return the deployment that *config* describes, with *initial* replicas ready."""
+    return Scenario(
+        sla=config.sla,
+        models={role: profile.engine(config.parallelism.get(role)) for role in config.roles},
+        initial=initial,
+        gpus_per_replica={role: config.gpus_per_replica(role) for role in config.roles},
+        cold_start_seconds=config.cold_start_seconds,
+        interval_seconds=config.interval_seconds,
+    )
+
+
+def backtest(
+    trace: Trace,
+    config: PolicyConfig,
+    profile: Profile,
+    *,
+    initial: Mapping[Role, int],
+    progress: Callable[[float], None] = unheard,
+) -> SimResult:
+    """Return what becomes of *trace* when `decide` scales the fleet, with all its plans."""
+    decisions = Decisions(config, profile)
+    fleet = scenario(config, profile, initial)
+    result = simulate(trace, fleet, policy=decisions, progress=progress)
+    return replace(result, plans=tuple(decisions.plans))
+
+
+def opening_fleet(trace: Trace, config: PolicyConfig, profile: Profile) -> dict[Role, int]:
+    """Return replicas sized for the load with which *trace* begins, inside the bounds.
+
+    That is a deployment which fits its traffic so far; what follows is the policy's to meet.
+    Raises SlaInfeasible, and TraceError for a trace without requests.
+    """
+    # Long enough to tell the load, and what a policy cannot answer anyway.
+    beginning = head(trace, max(30.0, config.lead_seconds))
+    if not len(beginning):
+        raise TraceError(f"trace {trace.name}: no requests left", hint="widen the window")
+    engines = {role: profile.at(config.parallelism.get(role)).parallelism for role in config.roles}
+    sizing = size(profile, config.sla, workload(beginning), roles=config.roles, parallelism=engines)
+    return {role: config.bounds[role].clamp(s.replicas) for role, s in sizing.roles.items()}
+
+
+def workload(trace: Trace) -> Workload:
+    """Return the steady load that has *trace*'s rate and the moments of its lengths."""
+    isl, osl = trace.isl.astype(float), trace.osl.astype(float)
+    return Workload(
+        rate_rps=len(trace) / max(trace.duration_seconds, 1.0),
+        isl=float(isl.mean()),
+        osl=float(osl.mean()),
+        isl_squared=float((isl**2).mean()),
+        context_osl=float(((isl + osl / 2) * osl).mean()),
+    )
