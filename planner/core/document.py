@@ -1,6 +1,6 @@
 """Checked access to a JSON object: every wrong value is named by its path, its value and its limit.
 
-Profiles and the saved state of the policy are read through it.
+Profiles are read through it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -65,20 +65,6 @@ class Document:
             raise self.wrong(key, f"{value:g} must be {limit}")
         return float(value)
 
-    def numbers(self, key: str) -> tuple[float, ...]:
-        """Return the list of numbers at *key*."""
-        value = self._get(key)
-        if not isinstance(value, list | tuple) or not all(map(_is_number, value)):
-            raise self.wrong(key, f"{_shown(value)} is not a list of numbers")
-        return tuple(value)
-
-    def pairs(self, key: str) -> tuple[tuple[float, float], ...]:
-        """Return the list of pairs of numbers at *key*."""
-        value = self._get(key)
-        if not isinstance(value, list | tuple) or not all(map(_is_pair, value)):
-            raise self.wrong(key, f"{_shown(value)} is not a list of pairs of numbers")
-        return tuple((first, second) for first, second in value)
-
     def optional_number(self, key: str, *, least: float = 0.0) -> float | None:
         """Return the number at *key*, or None where it is missing or null."""
         return None if self._value.get(key) is None else self.number(key, least=least)
@@ -118,10 +104,6 @@ class Document:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
-def _is_pair(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _shown(value: object) -> str:

@@ -56,6 +56,11 @@ class Series:
     errors: tuple[float, ...] = (0.0,) * BUCKETS
     """Seconds spent at each ratio of demand to forecast, fading; see `_ratio`."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a histogram of another size, as an old file may hold."""
+        if len(self.errors) != BUCKETS:
+            raise ValueError(f"{len(self.errors)} buckets of forecast errors, not {BUCKETS}")
+
 
 def expected(series: Series, prior: Prior) -> float:
     """Return the demand forecast before headroom: part average, part recent peak."""

@@ -1,11 +1,11 @@
 """What decisions remember from one to the next: small, plain and restartable from a journal."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from math import inf
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-from planner.core.document import Document
-from planner.core.forecast import BUCKETS, Series
+from planner.core.encoding import decoded, encoded
+from planner.core.forecast import Series
 from planner.core.peaks import Peaks
 from planner.core.role import Role
 from planner.core.traffic import Flows
@@ -54,52 +54,19 @@ class PolicyState:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON, which `from_dict` restores exactly."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "at": self.at,
-            "since": self.since,
-            "flows": asdict(self.flows),
-            "roles": {str(role): asdict(memory) for role, memory in self.roles.items()},
-        }
+        return {"schema_version": SCHEMA_VERSION, **cast("dict[str, object]", encoded(self))}
 
     @classmethod
-    def from_dict(cls, value: object) -> "PolicyState":
+    def from_dict(cls, value: Mapping[str, object]) -> "PolicyState":
         """Return the state that `to_dict` wrote; raises ConfigError naming what is wrong in it."""
-        document = Document(value, source="policy state", error=ConfigError)
-        if document.text("schema_version") != SCHEMA_VERSION:
-            raise document.wrong("schema_version", f"only {SCHEMA_VERSION} is supported")
-        roles = document.nested("roles")
-        roles.known(*Role)
-        return cls(
-            at=document.optional_number("at", least=-inf),
-            since=document.optional_number("since", least=-inf),
-            flows=Flows(**_numbers(document.nested("flows"), Flows)),
-            roles={
-                role: _read_role(memory)
-                for role in Role
-                if (memory := roles.optional_nested(role)) is not None
-            },
-        )
-
-
-def _read_role(document: Document) -> RoleMemory:
-    demand = document.nested("demand")
-    errors = demand.numbers("errors")
-    if len(errors) != BUCKETS:
-        raise demand.wrong("errors", f"{len(errors)} buckets must be {BUCKETS}")
-    return RoleMemory(
-        rate_rps=document.optional_number("rate_rps"),
-        demand=Series(
-            seen_seconds=demand.number("seen_seconds"),
-            average=demand.number("average"),
-            peaks=demand.pairs("peaks"),
-            promises=demand.pairs("promises"),
-            errors=errors,
-        ),
-        needs=document.pairs("needs"),
-        late_share=document.optional_number("late_share"),
-    )
-
-
-def _numbers(document: Document, record: type) -> dict[str, float]:
-    return {field.name: document.number(field.name) for field in fields(record)}
+        version = value.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"policy state: schema version {version} is not the supported {SCHEMA_VERSION}",
+                hint="start without it: nothing shrinks until a new history has grown",
+            )
+        plain = {key: item for key, item in value.items() if key != "schema_version"}
+        try:
+            return decoded(cls, plain)
+        except ValueError as error:
+            raise ConfigError(f"policy state: {error}", hint="start without it") from None
