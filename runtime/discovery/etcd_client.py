@@ -115,8 +115,9 @@ class EtcdClient:
     ) -> AsyncGenerator[Mapping[str, bytes | None], None]:
         """Yield the changes under *prefix* from *start_revision* on; None is a removed key.
 
-        Ends when the server ends the watch, also because the revision is compacted away. Raises
-        StoreUnavailable when the connection is lost.
+        Ends when the server ends the watch, and when it cannot follow from that revision: it is
+        compacted away, or lies in the future because etcd lost its data. Raises StoreUnavailable
+        when the connection is lost.
         """
         start = prefix.encode()
         create = rpc.WatchCreateRequest(
@@ -126,7 +127,8 @@ class EtcdClient:
         try:
             await call.write(rpc.WatchRequest(create_request=create))
             async for response in call:
-                if response.canceled or response.compact_revision:
+                lost = response.created and response.header.revision < start_revision - 1
+                if lost or response.canceled or response.compact_revision:
                     return
                 if response.events:
                     yield dict(_change(event) for event in response.events)

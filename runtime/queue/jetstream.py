@@ -80,7 +80,9 @@ class JetStreamDelivery:
 class JetStreamQueue:
     """One process' handle on a queue; items not acknowledged for *ack_wait* seconds come back.
 
-    Items outlive a restart of the server. Stream and consumer are made anew when they are gone.
+    Items outlive a kill of the server, which may however forget its latest deliveries and
+    acknowledgements: an item can come back once more, with its attempts counted too low. Stream
+    and consumer are made anew when they are gone.
     """
 
     def __init__(
