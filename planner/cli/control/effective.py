@@ -1,0 +1,44 @@
+"""The settings of a command: its flags over the environment over a file over the deployment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from connectors.circus.spec import DeploymentSpec, spec_path
+from planner.cli.paths import state_directory
+from planner.config import (
+    Effective,
+    from_deployment,
+    from_environment,
+    from_file,
+    from_flags,
+    settle,
+)
+
+
+def effective(
+    flags: Mapping[str, object], *, config: Path | None
+) -> tuple[Effective, DeploymentSpec | None]:
+    """Return the settings in force and the deployment in their state folder, if one is there.
+
+    What the deployment knows of itself fills in what was not set. Raises ConfigError.
+    """
+    layers = [from_environment(os.environ), from_flags(flags)]
+    if config is not None:
+        layers.insert(0, from_file(config))
+    chosen = settle(*layers).settings
+    path = spec_path(chosen.state_dir or state_directory())
+    # Another store is another deployment: then this one has nothing to say.
+    if chosen.store is not None or not path.exists():
+        return settle(*layers), None
+    spec = DeploymentSpec.load(path)
+    return settle(from_deployment(_known(spec), path=path), *layers), spec
+
+
+def _known(spec: DeploymentSpec) -> Mapping[str, object]:
+    return {
+        "namespace": spec.namespace,
+        "store": spec.store_url,
+        "profile": spec.profile,
+        "cold_start": spec.cold_start,
+    }

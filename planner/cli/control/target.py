@@ -1,0 +1,87 @@
+"""The deployment that a command works on, connected: what sees it and what moves it."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from connectors.circus.spec import DeploymentSpec
+from connectors.observe import ObserveConnector
+from planner.cli.control.leadership import LeaseholdingConnector
+from planner.cli.control.registered import RegisteredFleet
+from planner.cli.control.registry import BusyRegistry, StoreRegistry
+from planner.config import Settings
+from planner.core.role import Role
+from planner.errors import ConfigError, MetricsUnavailable, PlannerError
+from planner.ports import Connector, Registry
+from planner.sources.scrape import ScrapeSource
+from runtime.discovery.open import open_store
+from runtime.errors import RuntimeFault
+from runtime.ports import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A connected deployment. Its *roles* are those that it was started with."""
+
+    source: ScrapeSource
+    connector: Connector
+    roles: Collection[Role]
+
+
+@asynccontextmanager
+async def connected(settings: Settings, spec: DeploymentSpec | None) -> AsyncIterator[Target]:
+    """Yield the deployment *spec*, or the one that the store of *settings* knows.
+
+    With `settings.observe` its connector writes nothing. Raises ConfigError when there is no
+    deployment to be found, or none that can be acted on, and PlannerError when it does not answer.
+    """
+    if settings.store is None:
+        raise ConfigError("no deployment is known here", hint="planner serve starts one")
+    if spec is None and not settings.observe:
+        raise ConfigError(
+            f"--store {settings.store}: this deployment was not started here, so it can only be "
+            "observed",
+            hint="planner run --observe",
+        )
+    async with AsyncExitStack() as stack:
+        store = await _open(settings.store)
+        stack.push_async_callback(store.close)
+        registry = StoreRegistry(store, settings.namespace)
+        stack.push_async_callback(registry.close)
+        source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
+        stack.push_async_callback(source.close)
+        busy = BusyRegistry(registry, lambda: source.in_flight)
+        connector = _connector(settings, spec, busy, store)
+        stack.push_async_callback(connector.close)
+        roles = spec.roles.keys() if spec else await _registered_roles(connector, settings)
+        yield Target(source=source, connector=connector, roles=roles)
+
+
+async def _open(url: str) -> Store:
+    try:
+        return await open_store(url)
+    except RuntimeFault as error:
+        raise PlannerError(str(error), hint="planner status") from error
+
+
+def _connector(
+    settings: Settings, spec: DeploymentSpec | None, registry: Registry, store: Store
+) -> Connector:
+    if spec is None:
+        return ObserveConnector(RegisteredFleet(registry))
+    from connectors.circus.connector import CircusConnector
+
+    circus = CircusConnector(spec, registry)
+    if settings.observe:
+        return ObserveConnector(circus)
+    return LeaseholdingConnector(circus, store, settings.namespace)
+
+
+async def _registered_roles(connector: Connector, settings: Settings) -> Collection[Role]:
+    roles = (await connector.fleet()).keys()
+    if not roles:
+        raise MetricsUnavailable(
+            f"no worker is registered in namespace {settings.namespace} of {settings.store}",
+            hint="--namespace names another one",
+        )
+    return roles
