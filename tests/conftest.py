@@ -35,12 +35,17 @@ class LocalServer:
         self._process = self._spawn()
         await wait_port(LOOPBACK, self.port, START_SECONDS)
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send *number* and wait for the end; a server that is not running stays so."""
+    def kill(self) -> None:
+        """Kill it as kill -9 does; a server that is not running stays so."""
         if self._process is not None:
-            self._process.send_signal(number)
+            self._process.kill()
             self._process.wait(timeout=START_SECONDS)
             self._process = None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send *number*, to stop it for a while."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with self._log.open("ab") as log:

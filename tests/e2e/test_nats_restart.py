@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.errors import InvalidRequest, MessagingUnavailable, NoResponders
+from runtime.errors import DeadlineExceeded, InvalidRequest, MessagingUnavailable, NoResponders
 from runtime.messaging.nats import NatsPlane
 from runtime.messaging.open import open_plane
 from runtime.ports import Delivery, RequestPlane, WorkQueue
@@ -103,6 +104,23 @@ async def test_what_was_given_up_is_not_delivered_later(own_nats, worker, fronte
     with pytest.raises(MessagingUnavailable):
         await frontend.send("decode", b"given up", timeout=30.0)
     assert time.monotonic() - began < FAST_SECONDS
+    await own_nats.start()
+    await sent_again(frontend, "decode", b"after")
+    assert kept == [b"after"]
+
+
+async def test_what_a_stalled_server_did_not_read_is_not_delivered_later(
+    own_nats, worker, frontend
+):
+    kept = Kept()
+    await worker.serve("decode", kept)
+    own_nats.send_signal(signal.SIGSTOP)
+    large = b"x" * 900_000  # together more than the buffers between the two hold
+    for _ in range(2):  # the second lot waits in the client, behind the first one
+        stalled = [frontend.send("decode", large, timeout=0.5) for _ in range(20)]
+        faults = await asyncio.gather(*stalled, return_exceptions=True)
+        assert {type(fault) for fault in faults} == {DeadlineExceeded}
+    own_nats.kill()
     await own_nats.start()
     await sent_again(frontend, "decode", b"after")
     assert kept == [b"after"]
