@@ -24,8 +24,11 @@ async def begin_drain(client: CircusClient, name: str) -> Sequence[int]:
     return pids
 
 
-async def see_out(pid: int, *, seconds: float) -> bool:
-    """Return once *pid* has ended: True if by itself, False if it was killed after *seconds*."""
+async def see_out(pid: int, *, seconds: float | None) -> bool:
+    """Return once *pid* has ended: True if by itself, False if it was killed after *seconds*.
+
+    With None it is never killed.
+    """
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+import workers.simulated
+from planner.cli.paths import state_directory
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.units import parse_duration
@@ -14,6 +17,12 @@ from planner.profiles import load_profile
 
 LOOPBACK = "127.0.0.1"
 _TOKENIZER = "tokenizer.json"
+_BUNDLED_MODEL = Path(workers.simulated.__file__).parent / "model"
+_BUNDLED_NAME = "simulated"
+_AS_GIVEN = (
+    *("namespace", "engine", "profile", "sla"),
+    *("http_port", "max_gpus", "cold_start", "drain"),
+)
 
 
 class PlannerMode(StrEnum):
@@ -26,11 +35,13 @@ class PlannerMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """One deployment as the user wants it; *model* None is the one bundled for simulations."""
+    """One deployment as the user wants it; the names are those of the flags."""
 
     state: Path
     namespace: str
-    model: Path | None
+    model: Path
+    model_name: str
+    engine: str
     profile: str
     replicas: Mapping[Role, int]
     planner: PlannerMode
@@ -39,6 +50,19 @@ class Choices:
     max_gpus: int | None
     cold_start: str
     drain: str
+
+
+def choose(given: Mapping[str, Any]) -> Choices:
+    """Return what the flags *given* come to. Raises ConfigError where they contradict."""
+    model: Path | None = given["model"]
+    return Choices(
+        state=(given["state_dir"] or state_directory()).resolve(),
+        model=_BUNDLED_MODEL if model is None else model.resolve(),
+        model_name=_BUNDLED_NAME if model is None else model.resolve().name,
+        replicas=_replicas(given["prefill"], given["decode"], given["aggregated"]),
+        planner=PlannerMode(given["planner"]),
+        **{name: given[name] for name in _AS_GIVEN},
+    )
 
 
 def check(choices: Choices) -> None:
@@ -51,13 +75,9 @@ def check(choices: Choices) -> None:
     _check_port(choices.http_port)
 
 
-def replicas_by_role(
-    *, prefill: int | None, decode: int | None, aggregated: int | None
+def _replicas(
+    prefill: int | None, decode: int | None, aggregated: int | None
 ) -> Mapping[Role, int]:
-    """Return the replicas to start; one prefill and one decode if nothing was said.
-
-    Raises ConfigError for both kinds of deployment at once.
-    """
     if aggregated is None:
         return {Role.PREFILL: 1 if prefill is None else prefill, Role.DECODE: decode or 1}
     if prefill is not None or decode is not None:
@@ -79,9 +99,7 @@ def _check_gpus(choices: Choices) -> None:
         )
 
 
-def _check_model(model: Path | None) -> None:
-    if model is None:
-        return
+def _check_model(model: Path) -> None:
     if not model.is_dir():
         raise ConfigError(f"--model {model}: no such folder", hint=f"a folder with {_TOKENIZER}")
     if not (model / _TOKENIZER).is_file():

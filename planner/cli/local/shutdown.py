@@ -7,9 +7,9 @@ from pathlib import Path
 from connectors.circus.client import CircusClient, SupervisorAway, SupervisorRefused
 from connectors.circus.drain import begin_drain, see_out
 from connectors.circus.spec import DeploymentSpec
+from planner.cli.local.processes import ETCD, FRONTEND, NATS, PLANNER
 from planner.errors import PlannerError
 
-PLANNER, FRONTEND, ETCD, NATS = "planner", "frontend", "etcd", "nats"
 _LAST = (ETCD, NATS)
 _LAST_SECONDS = 5.0
 _QUIT_SECONDS = 15.0
@@ -59,9 +59,9 @@ async def _leave(client: CircusClient, name: str, seconds: float) -> bool:
     return all(await asyncio.gather(*(see_out(pid, seconds=seconds) for pid in pids)))
 
 
-def clear(spec: DeploymentSpec, path: Path) -> None:
+def clear(endpoint: str, path: Path) -> None:
     """Remove the description at *path* and the sockets of a deployment that has ended."""
-    folder = Path(spec.endpoint.removeprefix("ipc://")).parent
+    folder = Path(endpoint.removeprefix("ipc://")).parent
     for file in ("circus", "events", "circus.ini"):
         (folder / file).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):

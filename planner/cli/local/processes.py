@@ -1,0 +1,100 @@
+"""The command line of every process in a local deployment."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.circus.spec import RoleSpec
+from planner.cli.local.choices import LOOPBACK, Choices, PlannerMode
+from planner.core.role import Role
+from runtime.servers import etcd_command, nats_command
+
+PLANNER, FRONTEND, ETCD, NATS = "planner", "frontend", "etcd", "nats"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The loopback ports of one deployment."""
+
+    http: int
+    etcd: int
+    etcd_peer: int
+    nats: int
+
+    @property
+    def store_url(self) -> str:
+        """Where instances are found."""
+        return f"etcd://{LOOPBACK}:{self.etcd}"
+
+    @property
+    def plane_url(self) -> str:
+        """Where requests go."""
+        return f"nats://{LOOPBACK}:{self.nats}"
+
+    @property
+    def frontend_url(self) -> str:
+        """Where users' requests arrive."""
+        return f"http://{LOOPBACK}:{self.http}"
+
+
+def launched(command: list[str], *, parent: int | str = "{parent}") -> list[str]:
+    """Return *command* as a process that ends with the supervisor *parent*."""
+    return [sys.executable, "-m", "runtime.process", "--parent", str(parent), "--", *command]
+
+
+def server_commands(data: Path, ports: Ports) -> Mapping[str, list[str]]:
+    """Return the commands of etcd and nats-server, which keep their data under *data*."""
+    return {
+        ETCD: etcd_command(data_dir=data / ETCD, client_port=ports.etcd, peer_port=ports.etcd_peer),
+        NATS: nats_command(data_dir=data / NATS, port=ports.nats),
+    }
+
+
+def frontend_command(choices: Choices, ports: Ports) -> list[str]:
+    """Return the command of the frontend."""
+    return [
+        *_module("runtime.frontend", ports, choices.namespace),
+        f"--http-port={ports.http}",
+        f"--sla={choices.sla}",
+        f"--drain={choices.drain}",
+    ]
+
+
+def planner_command(choices: Choices) -> list[str]:
+    """Return the command of the planner, which acts only where that was asked for."""
+    command = [sys.executable, "-m", "planner", "-v", "run", f"--state-dir={choices.state}"]
+    command += [f"--sla={choices.sla}", f"--cold-start={choices.cold_start}"]
+    if choices.max_gpus is not None:
+        command.append(f"--max-gpus={choices.max_gpus}")
+    return command if choices.planner is PlannerMode.APPLY else [*command, "--observe"]
+
+
+def role_specs(choices: Choices, ports: Ports) -> Mapping[Role, RoleSpec]:
+    """Return how replicas of each role in the deployment are started."""
+    return {
+        role: RoleSpec(command=tuple(launched(_worker_command(role, choices, ports))))
+        for role in choices.replicas
+    }
+
+
+def _worker_command(role: Role, choices: Choices, ports: Ports) -> list[str]:
+    return [
+        *_module(f"workers.{choices.engine}", ports, choices.namespace),
+        f"--role={role}",
+        "--name={name}",
+        f"--profile={choices.profile}",
+        f"--cold-start={choices.cold_start}",
+        f"--drain-timeout={choices.drain}",
+        f"--model={choices.model}",
+        f"--model-name={choices.model_name}",
+    ]
+
+
+def _module(name: str, ports: Ports, namespace: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", name),
+        f"--store={ports.store_url}",
+        f"--plane={ports.plane_url}",
+        f"--namespace={namespace}",
+    ]
