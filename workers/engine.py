@@ -3,7 +3,7 @@
 Tokens go in and come out; text, routing and the decision where to prefill are made elsewhere.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,7 +63,7 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[TokenDelta, None]:
         """Yield tokens until one delta has a finish reason, or early after `abort`.
 
         With *request.transfer* the prompt's KV is fetched from the engine that prefilled it.

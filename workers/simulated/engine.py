@@ -5,8 +5,8 @@ this engine does. The loop is thin; the scheduler decides.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -90,7 +90,7 @@ class SimulatedEngine:
         if outbox.is_closed:
             raise Cancelled(f"request {request.request_id} was aborted")
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[TokenDelta]:
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[TokenDelta, None]:
         """Yield tokens as the steps produce them."""
         if request.resumed >= request.sampling.max_tokens:
             yield TokenDelta(token_ids=[], finish_reason=FinishReason.LENGTH)
@@ -113,13 +113,16 @@ class SimulatedEngine:
     async def prefill(self, request: GenerateRequest) -> Prefilled:
         """Compute the prompt's KV; as in real engines that yields a token, which is dropped."""
         sampling = Sampling(max_tokens=request.resumed + 1, ignore_eos=True)
-        async for delta in self.generate(replace(request, sampling=sampling)):
-            if delta.finish_reason is not None:
-                tokens = len(request.token_ids)
-                kv_bytes = tokens * self._model.limits.kv_bytes_per_token
-                transfer = {"engine": "simulated", "tokens": tokens, "bytes": kv_bytes}
-                return Prefilled(transfer=transfer, cached_tokens=delta.cached_tokens or 0)
+        async with aclosing(self.generate(replace(request, sampling=sampling))) as deltas:
+            async for delta in deltas:
+                return self._prefilled(request, cached_tokens=delta.cached_tokens or 0)
         raise Cancelled(f"request {request.request_id} was aborted")
+
+    def _prefilled(self, request: GenerateRequest, *, cached_tokens: int) -> Prefilled:
+        tokens = len(request.token_ids)
+        kv_bytes = tokens * self._model.limits.kv_bytes_per_token
+        transfer = {"engine": "simulated", "tokens": tokens, "bytes": kv_bytes}
+        return Prefilled(transfer=transfer, cached_tokens=cached_tokens)
 
     async def abort(self, request_id: str) -> None:
         """End a request; its reader gets what is done and no finish reason."""

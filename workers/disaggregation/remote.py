@@ -1,0 +1,107 @@
+"""The decode worker's side of a remote prefill: queue it, await the result, or give it up."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+
+from runtime.errors import MessagingUnavailable, RuntimeFault
+from runtime.ports import WorkQueue
+from runtime.protocol import GenerateRequest
+from runtime.stream.server import StreamServer
+from workers.disaggregation.messages import RemotePrefillRequest, decode_result, encode
+from workers.engine import Prefilled
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+"""How often a waiting request looks whether any prefill worker is left."""
+
+
+class Outcome(StrEnum):
+    """What became of a remote prefill; the value is a metric label."""
+
+    DONE = "done"
+    TIMEOUT = "timeout"
+    UNAVAILABLE = "unavailable"
+    """The queue did not answer, or every prefill worker left."""
+    FAILED = "failed"
+    """Given up after its last attempt, or refused by the engine."""
+    CANCELLED = "cancelled"
+
+
+class _Answer:
+    """A sink for the one result. Asking the worker to stop tells it that the result is here."""
+
+    def __init__(self) -> None:
+        self.result: asyncio.Future[Prefilled] = asyncio.get_running_loop().create_future()
+        self.received: Callable[[], None] = lambda: None
+
+    def on_data(self, body: bytes) -> None:
+        if not self.result.done():
+            self.result.set_result(decode_result(body))
+        self.received()
+
+    def on_end(self, fault: RuntimeFault | None) -> None:
+        if not self.result.done():
+            self.result.set_exception(fault or RuntimeFault("a prefill ended without a result"))
+
+
+class RemotePrefill:
+    """Sends prefills to whichever prefill worker takes them from the queue first.
+
+    *anyone_left* tells whether a prefill worker exists; *count* is told every outcome.
+    """
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        streams: StreamServer,
+        *,
+        time_limit: float,
+        anyone_left: Callable[[], bool],
+        count: Callable[[Outcome], None],
+    ) -> None:
+        self._queue = queue
+        self._streams = streams
+        self._time_limit = time_limit
+        self._anyone_left = anyone_left
+        self._count = count
+
+    async def prefill(self, request: GenerateRequest) -> Prefilled | None:
+        """Return where the KV of the prompt is, or None when it has to be computed here.
+
+        Raises PrefillFailed after the last attempt, InvalidRequest for one that no engine takes.
+        However it ends, nobody works on it for long: the stream is closed.
+        """
+        outcome = Outcome.CANCELLED
+        try:
+            result = await self._await_result(request)
+            outcome = Outcome.DONE
+        except TimeoutError:
+            outcome, result = Outcome.TIMEOUT, None
+        except MessagingUnavailable as error:
+            log.debug("remote prefill given up request_id=%s: %s", request.request_id, error)
+            outcome, result = Outcome.UNAVAILABLE, None
+        except RuntimeFault:
+            outcome = Outcome.FAILED
+            raise
+        finally:
+            self._count(outcome)
+        return result
+
+    async def _await_result(self, request: GenerateRequest) -> Prefilled:
+        answer = _Answer()
+        stream = self._streams.expect(answer, reattach=True)
+        answer.received = stream.stop
+        item = RemotePrefillRequest(request=request, reply=self._streams.address, stream=stream.id)
+        try:
+            async with asyncio.timeout(self._time_limit):
+                await self._queue.push(encode(item), item_id=f"{stream.id:x}")
+                while not answer.result.done():
+                    await asyncio.wait({answer.result}, timeout=LOOK_SECONDS)
+                    if not answer.result.done() and not self._anyone_left():
+                        raise MessagingUnavailable("no prefill worker is left")
+                return answer.result.result()
+        finally:
+            stream.discard()
