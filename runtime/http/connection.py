@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from runtime.http.limits import HttpLimits
 from runtime.http.message import Header, HttpRefusal, Render, Request, Response, encode_head
@@ -52,9 +53,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._site.limits.write_buffer)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
+        self._transport.set_write_buffer_limits(high=self._site.limits.write_buffer)
         self._site.connections.add(self)
         self._site.empty.clear()
         self._await_request()
