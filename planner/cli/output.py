@@ -44,7 +44,7 @@ def print_table(
     cells = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float) for row in cells)
+        numeric = all(isinstance(row[index], int | float | None) for row in cells)
         table.add_column(column, justify="right" if numeric else "left")
     for row in cells:
         table.add_row(*("-" if cell is None else str(cell) for cell in row))

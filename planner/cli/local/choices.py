@@ -20,7 +20,7 @@ _TOKENIZER = "tokenizer.json"
 _BUNDLED_MODEL = Path(workers.simulated.__file__).parent / "model"
 _BUNDLED_NAME = "simulated"
 _AS_GIVEN = (
-    *("namespace", "engine", "profile", "sla"),
+    *("namespace", "engine", "sla"),
     *("http_port", "max_gpus", "cold_start", "drain"),
 )
 
@@ -61,6 +61,7 @@ def choose(given: Mapping[str, Any]) -> Choices:
         model_name=_BUNDLED_NAME if model is None else model.resolve().name,
         replicas=_replicas(given["prefill"], given["decode"], given["aggregated"]),
         planner=PlannerMode(given["planner"]),
+        profile=_from_anywhere(given["profile"]),
         **{name: given[name] for name in _AS_GIVEN},
     )
 
@@ -86,6 +87,11 @@ def _replicas(
             hint=f"planner serve --aggregated {aggregated}",
         )
     return {Role.AGGREGATED: aggregated}
+
+
+def _from_anywhere(profile: str) -> str:
+    """Return a file's absolute path, so that commands in other folders find it too."""
+    return str(Path(profile).resolve()) if Path(profile).is_file() else profile
 
 
 def _check_gpus(choices: Choices) -> None:

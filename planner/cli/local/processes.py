@@ -3,11 +3,16 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
+import planner.profiles
 from connectors.circus.spec import RoleSpec
 from planner.cli.local.choices import LOOPBACK, Choices, PlannerMode
 from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.core.units import parse_duration
+from planner.profiles import bundled_profiles
 from runtime.servers import etcd_command, nats_command
 
 PLANNER, FRONTEND, ETCD, NATS = "planner", "frontend", "etcd", "nats"
@@ -55,10 +60,15 @@ def frontend_command(choices: Choices, ports: Ports) -> list[str]:
     """Return the command of the frontend."""
     return [
         *_module("runtime.frontend", ports, choices.namespace),
-        f"--http-port={ports.http}",
-        f"--sla={choices.sla}",
-        f"--drain={choices.drain}",
+        f"--port={ports.http}",
+        f"--drain-timeout={parse_duration(choices.drain):g}",
+        *_targets(Sla.parse(choices.sla)),
     ]
+
+
+def _targets(sla: Sla) -> list[str]:
+    seconds = {"--ttft-target-ms": sla.ttft_seconds, "--itl-target-ms": sla.itl_seconds}
+    return [f"{flag}={value * 1e3:g}" for flag, value in seconds.items() if value is not None]
 
 
 def planner_command(choices: Choices) -> list[str]:
@@ -83,12 +93,18 @@ def _worker_command(role: Role, choices: Choices, ports: Ports) -> list[str]:
         *_module(f"workers.{choices.engine}", ports, choices.namespace),
         f"--role={role}",
         "--name={name}",
-        f"--profile={choices.profile}",
+        f"--profile={_profile_file(choices.profile)}",
         f"--cold-start={choices.cold_start}",
         f"--drain-timeout={choices.drain}",
         f"--model={choices.model}",
         f"--model-name={choices.model_name}",
     ]
+
+
+def _profile_file(profile: str) -> Path:
+    if profile not in bundled_profiles():
+        return Path(profile)
+    return Path(str(resources.files(planner.profiles) / f"{profile}.json"))
 
 
 def _module(name: str, ports: Ports, namespace: str) -> list[str]:
