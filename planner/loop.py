@@ -107,6 +107,12 @@ class ControlLoop:
                 return
             step = self.turn
 
+    async def once(self, *, window: float) -> Entry:
+        """Take a single turn on what is seen during *window* seconds; return its entry."""
+        await self._observe()
+        await asyncio.sleep(window)
+        return await self.turn()
+
     async def turn(self) -> Entry:
         """Observe, decide and act once; return the journal entry that says so."""
         observation, unseen = await self._observe()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 
-from planner.config import Settings, policy
+from planner.config import Settings, policy, required_sla
 from planner.core.policy import Mode
 from planner.core.role import Role
 from planner.loop import Clocks, Policy
@@ -18,6 +18,13 @@ def clocks() -> Clocks:
     """
     wall, started = time.time(), time.monotonic()
     return Clocks(steady=lambda: wall + time.monotonic() - started, wall=time.time)
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigError or ProfileError for what can be told before anything is connected."""
+    required_sla(settings)
+    if settings.profile is not None:
+        load_profile(settings.profile)
 
 
 def policy_for(settings: Settings, roles: Collection[Role]) -> Policy:

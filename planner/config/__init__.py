@@ -7,7 +7,7 @@ from planner.config.layers import (
     from_file,
     from_flags,
 )
-from planner.config.settings import Settings, policy
+from planner.config.settings import Settings, policy, required_sla
 from planner.config.settle import Effective, settle
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "from_file",
     "from_flags",
     "policy",
+    "required_sla",
     "settle",
 ]

@@ -16,6 +16,7 @@ from planner.config.fields import (
 )
 from planner.core.policy import Bounds, LoadTargets, Mode, PolicyConfig
 from planner.core.role import Role
+from planner.core.sla import Sla
 from planner.errors import ConfigError
 
 
@@ -87,8 +88,7 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
     Raises ConfigError without an SLA, for bounds of a role that it does not have, and for values
     out of range.
     """
-    if settings.sla is None:
-        raise ConfigError("no SLA is set", hint="--sla ttft=200ms,itl=20ms")
+    sla = required_sla(settings)
     for flag, counts in (("--min", settings.min), ("--max", settings.max)):
         for role in counts.keys() - set(roles):
             raise ConfigError(
@@ -96,7 +96,7 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
                 hint=f"its roles are {', '.join(sorted(roles))}",
             )
     return PolicyConfig(
-        sla=settings.sla,
+        sla=sla,
         bounds={role: _bounds(settings, role) for role in Role if role in roles},
         parallelism={r: p for r, p in settings.parallelism.items() if r in roles},
         max_gpus=settings.max_gpus,
@@ -108,6 +108,13 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
         mode=settings.mode,
         load=LoadTargets(kv_usage=settings.kv_usage, waiting=settings.waiting),
     )
+
+
+def required_sla(settings: Settings) -> Sla:
+    """Return the SLA; raises ConfigError without one."""
+    if settings.sla is None:
+        raise ConfigError("no SLA is set", hint="--sla ttft=200ms,itl=20ms")
+    return settings.sla
 
 
 def _bounds(settings: Settings, role: Role) -> Bounds:

@@ -1,0 +1,25 @@
+"""Which journal belongs to the settings of a command, and what it remembers."""
+
+from pathlib import Path
+
+from planner.cli.paths import state_directory
+from planner.config import Settings
+from planner.core.state import PolicyState
+from planner.journal import Journal
+
+
+def journal_path(settings: Settings) -> Path:
+    """Return the journal that was named, else the one in the state folder."""
+    return settings.journal or (settings.state_dir or state_directory()) / "journal.sqlite"
+
+
+def remembered_state(settings: Settings) -> PolicyState:
+    """Return the policy's latest state, blank where no planner has run yet.
+
+    Raises JournalError for a file that is no journal.
+    """
+    path = journal_path(settings)
+    if not path.exists():
+        return PolicyState()
+    with Journal.read(path) as journal:
+        return journal.state() or PolicyState()

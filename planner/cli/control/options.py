@@ -1,0 +1,50 @@
+"""The flags of `run` and `plan`: one for each setting, made from the settings themselves."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from planner.config import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_ALIASES = {"observe": ("--no-operation",)}
+_SHAPES = {
+    "sla": "TARGETS", "profile": "NAME|FILE", "parallelism": "ROLE=TPN", "mode": "sla|load",
+    "min": "ROLE=N", "max": "ROLE=N", "max_gpus": "N", "tolerance": "SHARE", "kv_usage": "SHARE",
+    "waiting": "N", "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
+    "store": "URL", "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
+}  # fmt: skip
+
+
+def settings_options(*, without: tuple[str, ...] = ()) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds a flag for each setting, passed under the setting's name.
+
+    Values stay text: `planner.config` reads them. *config* is the file named by ``--config``.
+    """
+
+    def add(command: _Command) -> _Command:
+        for name in reversed([n for n in Settings.model_fields if n not in without]):
+            command = _flag(name)(command)
+        return click.option(
+            "--config", type=click.Path(path_type=Path), envvar="PLANNER_CONFIG", metavar="FILE",
+            help="Settings in TOML; the environment (PLANNER_*) and flags win over it.",
+        )(command)  # fmt: skip
+
+    return add
+
+
+def _flag(name: str) -> Callable[[_Command], _Command]:
+    field = Settings.model_fields[name]
+    default = Settings().model_dump(mode="json")[name]
+    shown = f"{field.description}  [default: {default}]" if default else field.description
+    flags = [f"--{name.replace('_', '-')}", *_ALIASES.get(name, ()), name]
+    if isinstance(field.default, bool):
+        return click.option(*flags, is_flag=True, help=field.description)
+    return click.option(
+        *flags,
+        multiple=isinstance(field.default, dict),
+        metavar=_SHAPES.get(name, "DURATION"),
+        help=shown,
+    )

@@ -1,0 +1,117 @@
+"""The life of `planner run`: connect, say what it will do, turn the loop, and leave."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from connectors.circus.spec import DeploymentSpec
+from planner.cli.control.journal import journal_path
+from planner.cli.control.target import Target, connected
+from planner.cli.logs import is_quiet
+from planner.cli.output import notice
+from planner.cli.wiring import check, clocks, policy_for
+from planner.config import Settings
+from planner.core.state import PolicyState
+from planner.core.units import format_duration
+from planner.errors import ConfigError, MetricsUnavailable
+from planner.journal import Journal, Run
+from planner.loop import ControlLoop, Policy, Surroundings
+from planner.metrics import LoopMetrics
+from runtime.http.exposition import serve_metrics
+
+_ONCE_SECONDS = 2.0
+_LOOPBACK = "127.0.0.1"
+
+
+async def keep(
+    settings: Settings, spec: DeploymentSpec | None, *, once: bool, stop: asyncio.Event
+) -> int:
+    """Run the control loop until *stop*, or for a single turn; return the exit code."""
+    check(settings)
+    if not is_quiet():
+        logging.getLogger("planner").setLevel(logging.INFO)  # a line for each decision
+    async with connected(settings, spec) as target:
+        policy = policy_for(settings, target.roles)
+        notice(_introduction(settings, policy))
+        with Journal.open(journal_path(settings)) as journal:
+            state = journal.state() or PolicyState()
+            around = _surroundings(settings, policy, target, journal=journal, state=state)
+            loop = ControlLoop(policy, around, state=state)
+            async with _metrics_page(settings, around.metrics):
+                await (loop.once(window=_ONCE_SECONDS) if once else loop.run(stop))
+        notice(await _farewell(target))
+    return 0
+
+
+def _introduction(settings: Settings, policy: Policy) -> str:
+    roles = " and ".join(policy.config.roles)
+    every = format_duration(settings.interval)
+    if settings.observe:
+        return (
+            f"planner OBSERVES {settings.namespace}: it records every {every} how many replicas "
+            f"of {roles} would keep {settings.sla}, and changes nothing"
+        )
+    return (
+        f"planner ACTS on {settings.namespace}: every {every} it scales {roles} "
+        f"to keep {settings.sla}"
+    )
+
+
+def _surroundings(
+    settings: Settings, policy: Policy, target: Target, *, journal: Journal, state: PolicyState
+) -> Surroundings:
+    metrics = LoopMetrics(CollectorRegistry())
+    metrics.began(acts=not settings.observe)
+    time = clocks()
+    run = Run(
+        started=time.wall(),
+        mode="observes" if settings.observe else "acts",
+        sla=str(settings.sla),
+        config={
+            "policy": policy.config,
+            "profile": policy.profile.to_dict() if policy.profile else None,
+        },
+        initial_state=state,
+    )
+    return Surroundings(
+        source=target.source,
+        connector=target.connector,
+        journal=journal,
+        run=journal.begin(run),
+        metrics=metrics,
+        clocks=time,
+    )
+
+
+@asynccontextmanager
+async def _metrics_page(settings: Settings, metrics: LoopMetrics) -> AsyncIterator[None]:
+    """Serve /metrics and /health for as long as the block runs, if a port is set."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server = await serve_metrics(
+            metrics.registry, lambda: (True, {}), host=_LOOPBACK, port=settings.metrics_port
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"--metrics-port {settings.metrics_port}: {error.strerror}",
+            hint="--metrics-port 0 takes a free one",
+        ) from error
+    notice(f"metrics at http://{_LOOPBACK}:{server.port}/metrics")
+    try:
+        yield
+    finally:
+        await server.close()
+
+
+async def _farewell(target: Target) -> str:
+    try:
+        fleet = await target.connector.fleet()
+    except MetricsUnavailable:
+        return "planner ended; replicas stay as they are"
+    counts = ", ".join(f"{role} {replicas.current}" for role, replicas in fleet.items())
+    return f"planner ended; replicas stay as they are: {counts}"
