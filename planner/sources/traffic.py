@@ -15,6 +15,8 @@ _REQUESTS = f"{PREFIX}requests_total"
 _WITHIN_SLA = f"{PREFIX}requests_within_sla_total"
 _TTFT = f"{PREFIX}time_to_first_token_seconds"
 _ITL = f"{PREFIX}inter_token_latency_seconds"
+# A request that was refused as invalid, or whose client left, is no failure of the deployment.
+_FAILED = ("unavailable", "deadline", "error")
 COUNTERS = frozenset(
     {_ISL_SQUARED, _CONTEXT_OSL, _REQUESTS, _WITHIN_SLA}
     | {f"{name}_{part}" for name in (_ISL, _OSL, _TTFT, _ITL) for part in ("sum", "count")}
@@ -33,16 +35,16 @@ def traffic(growths: Sequence[Growth]) -> Traffic | None:
     known = {name: count for name, count in counts.items() if count is not None}
     if not growths or len(known) < len(counts):
         return None
-    finished = round(known[f"{_OSL}_count"])
+    failed = (_sum(growths, seconds, _REQUESTS, status=status) or 0.0 for status in _FAILED)
     return Traffic(
         seconds=seconds,
         arrived=round(known[f"{_ISL}_count"]),
         isl_sum=known[f"{_ISL}_sum"],
         isl_squared_sum=known[_ISL_SQUARED],
-        finished=finished,
+        finished=round(known[f"{_OSL}_count"]),
         osl_sum=known[f"{_OSL}_sum"],
         context_osl_sum=known[_CONTEXT_OSL],
-        failed=max(0, round(known[_REQUESTS]) - finished),
+        failed=round(sum(failed)),
         within_sla=round(known[_WITHIN_SLA]),
         ttft_sum=known[f"{_TTFT}_sum"],
         ttft_count=round(known[f"{_TTFT}_count"]),
@@ -51,7 +53,7 @@ def traffic(growths: Sequence[Growth]) -> Traffic | None:
     )
 
 
-def _sum(growths: Sequence[Growth], seconds: float, name: str) -> float | None:
-    totals = [(growth.page.total(name), growth.seconds) for growth in growths]
+def _sum(growths: Sequence[Growth], seconds: float, name: str, **labels: str) -> float | None:
+    totals = [(growth.page.total(name, **labels), growth.seconds) for growth in growths]
     known = [total * seconds / window for total, window in totals if total is not None]
     return sum(known) if known else None

@@ -110,7 +110,8 @@ async def test_two_frontends_add_up_over_the_interval():
 
         first.serve(isl=100, osl=10)
         second.serve(isl=300, osl=30)
-        second.requests.labels("m", "error").inc()
+        for status in ("error", "invalid", "disconnected"):
+            second.requests.labels("m", status).inc()
         second.inflight.set(4)
         seen = await source.observe(FLEET, now=15.0)
 
