@@ -35,6 +35,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.result: asyncio.Future[Prefilled] = asyncio.get_running_loop().create_future()
+        self.result.add_done_callback(_look)
         self.received: Callable[[], None] = lambda: None
 
     def on_data(self, body: bytes) -> None:
@@ -45,6 +46,12 @@ class _Answer:
     def on_end(self, fault: RuntimeFault | None) -> None:
         if not self.result.done():
             self.result.set_exception(fault or RuntimeFault("a prefill ended without a result"))
+
+
+def _look(result: asyncio.Future[Prefilled]) -> None:
+    """Look at a fault that came when nobody waited any more, so that asyncio does not report it."""
+    if not result.cancelled():
+        result.exception()
 
 
 class RemotePrefill:

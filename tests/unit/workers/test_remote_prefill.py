@@ -81,7 +81,7 @@ class Bench:
         """What kill -9 does: connections end, nothing is acknowledged or given back."""
         self.backend.available = False  # so that nothing can be given back
         puller._pulling.cancel()
-        for connection in self.pools[self.pullers.index(puller)]._connections.values():
+        for connection in tuple(self.pools[self.pullers.index(puller)]._connections.values()):
             connection.abort()
             await connection.lost.wait()
         tasks = tuple(puller._tasks)
