@@ -13,7 +13,7 @@ _JITTER_SECONDS = 5.0
 
 def window(trace: Trace, *, start: float, duration: float) -> Trace:
     """Return the requests of [start, start + duration) seconds, with *start* as the new 0."""
-    _require_positive("window duration", duration)
+    _require_positive("window duration", duration, hint="--head 5m")
     t = trace.arrival_seconds
     chosen = (t >= start) & (t < start + duration)
     return trace.rows(chosen, t[chosen] - start)
@@ -26,14 +26,14 @@ def head(trace: Trace, duration: float) -> Trace:
 
 def speed(trace: Trace, times: float) -> Trace:
     """Return *trace* replayed *times* as fast."""
-    _require_positive("speed", times)
+    _require_positive("speed", times, hint="--speed 2")
     return trace.rows(np.arange(len(trace)), trace.arrival_seconds / times)
 
 
 def thin(trace: Trace, *, share: float, rng: np.random.Generator) -> Trace:
     """Return a random *share* (0 to 1] of the requests, at their own times."""
     if not 0 < share <= 1:
-        raise ConfigError(f"share of a trace {share:g}: must be above 0 and at most 1")
+        raise ConfigError(f"share of a trace {share:g}: must be above 0 and at most 1", hint="0.5")
     chosen = rng.random(len(trace)) < share
     return trace.rows(chosen, trace.arrival_seconds[chosen])
 
@@ -45,7 +45,7 @@ def amplify(trace: Trace, times: int, *, rng: np.random.Generator) -> Trace:
     the same slow shape instead of arriving in step. Copies share no prefix with the original.
     """
     if times < 1:
-        raise ConfigError(f"amplify {times}: must be a whole number of at least 1")
+        raise ConfigError(f"amplify {times}: must be at least 1", hint="--amplify 2")
     t = trace.arrival_seconds
     jitter = rng.uniform(-_JITTER_SECONDS, _JITTER_SECONDS, size=(times - 1, len(trace)))
     moved = [np.clip(t + shift, 0.0, trace.duration_seconds) for shift in jitter]
@@ -60,10 +60,13 @@ def swing(trace: Trace, *, low: float, high: float, period: float) -> Trace:
     The speed starts at *low*, is *high* half a *period* (seconds of the replay) later, and
     follows a cosine between: a day of traffic, compressed.
     """
-    _require_positive("swing", low)
-    _require_positive("swing period", period)
+    _require_positive("swing", low, hint="--swing 1:6")
+    _require_positive("swing period", period, hint="--period 180s")
     if high < low:
-        raise ConfigError(f"swing {low:g}:{high:g}: the second number must be at least the first")
+        raise ConfigError(
+            f"swing {low:g}:{high:g}: the second speed must be at least the first",
+            hint=f"--swing {high:g}:{low:g}",
+        )
     everything = np.arange(len(trace))
     return trace.rows(everything, _unswung(trace.arrival_seconds, low, high, period))
 
@@ -95,6 +98,6 @@ def _copies(trace: Trace, times: int) -> Trace:
     )
 
 
-def _require_positive(what: str, value: float) -> None:
+def _require_positive(what: str, value: float, *, hint: str) -> None:
     if not value > 0 or not np.isfinite(value):
-        raise ConfigError(f"{what} {value:g}: must be a finite number above 0")
+        raise ConfigError(f"{what} {value:g}: must be a finite number above 0", hint=hint)
