@@ -110,9 +110,11 @@ class ModelDirectory:
                 entry = decode_entry(entries[key])
                 checked_name("component", entry.component)
                 checked_name("endpoint", entry.endpoint)
-                offers[entry.name][instance_of(key)] = entry
+                instance_id = instance_of(key)
             except (msgspec.MsgspecError, ValueError, InvalidRequest) as error:
                 self._refuse(key, entries[key], reason=str(error))
+            else:
+                offers[entry.name][instance_id] = entry
         return offers
 
     async def _serve(self, name: str, offered: Offers) -> None:

@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 _SHORTEST_WAIT = 0.02
 _LONGEST_WAIT = 0.5
 _BACK_OFF = 0.05
-_AVOID_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +29,8 @@ class RelayLimits:
     """How many requests may wait at once."""
     migrations: int = 3
     """How often one response may go on elsewhere."""
+    avoid_seconds: float = 1.0
+    """How long an instance that broke a response is passed over while no other appears."""
     request_timeout: float = 600.0
     """From arrival to the last token."""
 
@@ -43,7 +44,7 @@ class Errand:
     metrics: ModelMetrics
     arrived: float
     avoid: set[int] = field(default_factory=set)
-    """Instances that broke it; used again only when no other appears."""
+    """Instances that broke it."""
     fault: RuntimeFault | None = None
     """Why the last attempt to open it failed."""
 
@@ -100,7 +101,7 @@ class Relay:
         while (waited := self._clock() - began) < self._limits.queue_timeout:
             await errand.model.wait_changed(timeout=pause)
             pause = min(2 * pause, _LONGEST_WAIT)
-            if waited > _AVOID_SECONDS:
+            if waited > self._limits.avoid_seconds:
                 errand.avoid.clear()
             call = await self._try(errand)
             if call is not None:
