@@ -9,6 +9,8 @@ from typing import NoReturn
 from planner.core.role import Role
 from planner.core.units import parse_duration, parse_share
 from planner.errors import ConfigError
+from runtime.errors import InvalidRequest
+from runtime.instance import checked_name
 from workers.disaggregation.decision import Limits
 
 
@@ -80,6 +82,14 @@ def share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}; {error.hint}") from error
 
 
+def key_name(text: str) -> str:
+    """Return *text* if it can be part of a key; an error argparse reports."""
+    try:
+        return checked_name("namespace", text)
+    except InvalidRequest as error:
+        raise argparse.ArgumentTypeError(error.message) from error
+
+
 def folder(text: str) -> Path:
     """Return *text* as the path of a folder that exists; an error argparse reports."""
     path = Path(text)
@@ -102,11 +112,12 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plane", required=True, metavar="URL", help="messages: nats://HOST:PORT")
     parser.add_argument("--model", type=folder, required=True, metavar="DIR")
     parser.add_argument("--model-name", help="what clients call it; the folder's name by default")
-    parser.add_argument("--namespace", default=default.namespace)
+    parser.add_argument("--namespace", type=key_name, default=default.namespace)
     parser.add_argument("--host", default=default.host, help="the address that others reach it at")
     parser.add_argument("--metrics-port", type=count, default=0, help="0: any free one")
     parser.add_argument("--drain-timeout", type=duration, default=default.drain_timeout)
-    parser.add_argument("--log-level", default="INFO", type=str.upper)
+    levels = ["DEBUG", "INFO", "WARNING", "ERROR"]
+    parser.add_argument("--log-level", default="INFO", type=str.upper, choices=levels)
     _add_disaggregation_arguments(parser, default)
 
 

@@ -38,11 +38,7 @@ from workers.simulated.scheduler import Limits
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker that the command line asks for; returns the exit code."""
-    die_with_parent()
     parsed = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=parsed.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
     options = read_options(parsed)
     instance_id = new_instance_id()
     metrics = WorkerMetrics(
@@ -56,6 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (PlannerError, RuntimeFault) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    die_with_parent()
+    logging.basicConfig(
+        level=parsed.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     worker = Worker(options, equipment, metrics=metrics, instance_id=instance_id)
     return run_process(worker.run)
 

@@ -1,0 +1,335 @@
+"""Whole workers in this process: discovery and messages in memory, real response streams."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+import workers.simulated
+from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
+from planner.core.role import Role
+from runtime.config import RuntimeConfig
+from runtime.errors import NoInstances, RuntimeFault
+from runtime.instance import InstanceState, new_instance_id
+from runtime.models import decode_entry, models_prefix
+from runtime.protocol import FinishReason, GenerateRequest, Sampling, TokenDelta
+from runtime.runtime import DistributedRuntime
+from workers.card import read_card
+from workers.disaggregation.decision import Limits as RemoteLimits
+from workers.disaggregation.decision import settings_key
+from workers.metrics import WorkerMetrics
+from workers.options import WorkerOptions
+from workers.parts import Equipment
+from workers.process import Worker
+from workers.simulated.engine import Pace, SimulatedEngine
+from workers.simulated.follower import Follower
+from workers.simulated.scheduler import Limits
+
+MODEL = Path(workers.simulated.__file__).parent / "model"
+FOLLOWER = Follower.of_model(MODEL, eos=2)
+LAW = EngineModel(
+    prefill=PrefillLaw(base_seconds=0.002, token_seconds=1e-6, token_squared_seconds=0.0),
+    decode=DecodeLaw(base_seconds=0.001, request_seconds=0.0, kv_token_seconds=0.0),
+    limits=EngineLimits(
+        max_num_batched_tokens=8192,
+        max_num_seqs=256,
+        block_size=16,
+        kv_capacity_tokens=160_000,
+        kv_bytes_per_token=1000,
+        transfer_bytes_per_second=1e9,
+    ),
+)
+_numbers = count()
+
+
+class Running:
+    """One worker and what a test looks at."""
+
+    def __init__(self, options: WorkerOptions, **pace: float) -> None:
+        instance_id = new_instance_id()
+        self.engine = SimulatedEngine(
+            LAW, Limits(kv_blocks=10_000), follower=FOLLOWER, pace=Pace(**pace)
+        )
+        self.metrics = WorkerMetrics(
+            model=options.model_name,
+            namespace=options.namespace,
+            component=options.role,
+            instance=f"{instance_id:x}",
+        )
+        self.instance_id = instance_id
+        card = read_card(MODEL, name=options.model_name)
+        equipment = Equipment(engine=self.engine, card=card, gpus=1, token_budget=8192)
+        self.worker = Worker(options, equipment, metrics=self.metrics, instance_id=instance_id)
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(self.worker.run(self.stop))
+
+    async def page(self, name: str) -> tuple[int, str]:
+        url = self.worker._metrics_url.removesuffix("metrics") + name
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status, await response.text()
+
+    def value(self, name: str, **labels: str) -> float | None:
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if (
+                    sample.name == f"planner_worker_{name}"
+                    and labels.items() <= sample.labels.items()
+                ):
+                    return sample.value
+        return None
+
+
+class Deployment:
+    def __init__(self, name: str, runtime: DistributedRuntime) -> None:
+        self.runtime = runtime
+        self.name = name
+        self.running: list[Running] = []
+
+    def options(self, role: Role, **changes) -> WorkerOptions:
+        given = {
+            "name": f"{role}-1",
+            "store_url": f"memory:{self.name}",
+            "plane_url": f"memory:{self.name}",
+            "model": MODEL,
+            "model_name": "m",
+            "limits": RemoteLimits(max_local_prefill_length=128),
+            "drain_timeout": 5.0,
+            "prefill_ack_wait": 0.5,
+        }
+        return WorkerOptions(role=role, **(given | changes))
+
+    async def start(self, role: Role, *, pace: dict | None = None, **changes) -> Running:
+        one = Running(self.options(role, **changes), **(pace or {}))
+        self.running.append(one)
+        async with asyncio.timeout(5):
+            while one.worker._state == "starting" and not one.task.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return one
+
+    @asynccontextmanager
+    async def client(self, component: str):
+        client = await self.runtime.endpoint(component, "generate").client()
+        yield client
+        await client.close()
+
+    async def models(self) -> list[str]:
+        watch = await self.runtime.store.watch(models_prefix("planner"))
+        names = [decode_entry(value).name for value in watch.entries.values()]
+        await watch.close()
+        return names
+
+
+@pytest.fixture
+async def deployment():
+    name = f"test-{next(_numbers)}"
+    config = RuntimeConfig(store_url=f"memory:{name}", plane_url=f"memory:{name}")
+    async with await DistributedRuntime.connect(config) as runtime:
+        made = Deployment(name, runtime)
+        yield made
+        for one in made.running:
+            one.stop.set()
+        for one in made.running:
+            assert await one.task in (0, 1)
+            stats = one.engine.stats()
+            assert (stats.kv_blocks_used, stats.running, stats.waiting) == (0, 0, 0)
+            assert one.value("in_flight_requests") == 0
+
+
+def request(tokens: int = 300, osl: int = 5, name: str = "r") -> GenerateRequest:
+    return GenerateRequest(
+        request_id=name,
+        token_ids=list(range(100, 100 + tokens)),
+        sampling=Sampling(max_tokens=osl, ignore_eos=True),
+    )
+
+
+async def ask(client, one: GenerateRequest) -> list[TokenDelta]:
+    return [delta async for delta in await client.generate(one, response_type=TokenDelta)]
+
+
+def tokens(deltas: list[TokenDelta]) -> list[int]:
+    return [token for delta in deltas for token in delta.token_ids]
+
+
+async def test_a_worker_is_listed_when_it_is_warm(deployment):
+    one = await deployment.start(Role.AGGREGATED, pace={"cold_start": 0.05})
+    async with deployment.client("aggregated") as client:
+        (record,) = client.instances
+        assert record.instance_id == one.instance_id
+        assert record.metadata == {
+            "name": "aggregated-1",
+            "role": "aggregated",
+            "metrics_url": one.worker._metrics_url,
+            "gpus": 1,
+        }
+        assert await deployment.models() == ["m"]
+        deltas = await ask(client, request())
+    assert len(tokens(deltas)) == 5
+    assert deltas[-1].finish_reason is FinishReason.LENGTH
+    stages = [one.value("start_seconds", stage=s) for s in ("process", "engine", "registered")]
+    assert stages == sorted(stages)
+    assert stages[1] - stages[0] >= 0.05
+
+
+async def test_metrics_and_health_are_there_before_the_engine(deployment, until):
+    one = Running(deployment.options(Role.AGGREGATED), cold_start=60.0)
+    deployment.running.append(one)
+    await until(lambda: bool(one.worker._metrics_url))
+    status, text = await one.page("health")
+    assert (status, json.loads(text)["state"]) == (503, "starting")
+    status, text = await one.page("metrics")
+    assert status == 200
+    assert 'stage="process"' in text
+    one.stop.set()
+    assert await one.task == 0  # in the middle of its cold start
+    assert await deployment.models() == []
+
+
+METRICS = [
+    "requests_running", "requests_waiting", "waiting_prompt_tokens", "kv_blocks_used",
+    "kv_blocks_total", "prefix_cache_hit_tokens_total", "prompt_tokens_total",
+    "generated_tokens_total", "step_seconds_count", "preemptions_total", "prefill_queue_depth",
+    "remote_prefills_total", "local_prefills_total", "in_flight_requests",
+]  # fmt: skip
+
+
+async def test_every_series_is_there_with_its_labels(deployment, until):
+    one = await deployment.start(Role.DECODE)
+    await until(lambda: one.value("prefill_queue_depth") is not None)
+    labels = {
+        "model": "m",
+        "namespace": "planner",
+        "component": "decode",
+        "instance": f"{one.instance_id:x}",
+    }
+    missing = [name for name in METRICS if one.value(name, **labels) is None]
+    assert missing == []
+    assert "_created" not in (await one.page("metrics"))[1]
+
+
+async def test_unknown_is_left_out(deployment):
+    one = await deployment.start(Role.AGGREGATED)
+    assert one.value("prefill_queue_depth") is None
+
+
+async def test_a_long_prompt_is_prefilled_elsewhere_with_the_same_answer(deployment):
+    await deployment.start(Role.AGGREGATED)
+    prefill = await deployment.start(Role.PREFILL)
+    decode = await deployment.start(Role.DECODE)
+    async with deployment.client("aggregated") as alone, deployment.client("decode") as client:
+        expected = tokens(await ask(alone, request()))
+        before = prefill.value("prompt_tokens_total")
+        deltas = await ask(client, request())
+        assert deltas[0].remote_prefill is True
+        assert tokens(deltas) == expected
+        assert prefill.value("prompt_tokens_total") == before + 300
+        assert decode.value("remote_prefills_total", outcome="done") == 1
+
+        short = await ask(client, request(tokens=128))
+        assert short[0].remote_prefill is False
+        again = await ask(client, request())  # its blocks are cached here now
+        assert (again[0].remote_prefill, again[0].cached_tokens) == (False, 288)
+    assert decode.value("local_prefills_total") == 2
+
+
+async def test_limits_change_while_it_runs(deployment, until):
+    await deployment.start(Role.PREFILL)
+    decode = await deployment.start(Role.DECODE)
+    store = deployment.runtime.store
+    async with deployment.client("decode") as client:
+        await store.put(settings_key("planner"), b'{"max_local_prefill_length": 10}')
+        await asyncio.sleep(0.01)
+        assert (await ask(client, request(tokens=50)))[0].remote_prefill is True
+        await store.put(settings_key("planner"), b'{"max_prefill_queue_size": 0}')
+        await asyncio.sleep(0.01)
+        assert (await ask(client, request(tokens=500)))[0].remote_prefill is False
+    assert decode.value("remote_prefills_total", outcome="done") == 1
+
+
+async def test_without_prefill_workers_everything_is_done_here(deployment):
+    await deployment.start(Role.DECODE)
+    async with deployment.client("decode") as client:
+        assert (await ask(client, request()))[0].remote_prefill is False
+
+
+async def test_draining_finishes_what_runs_and_takes_nothing_new(deployment, until):
+    one = await deployment.start(Role.AGGREGATED)
+    async with deployment.client("aggregated") as client:
+        response = await client.generate(request(osl=200), response_type=TokenDelta)
+        received = [await anext(response)]
+        one.stop.set()
+        await until(lambda: not client.instances)
+        assert client.all_instances[0].state is InstanceState.DRAINING
+        assert await deployment.models() == []
+        status, text = await one.page("health")
+        assert (status, json.loads(text)["state"]) == (503, "draining")
+        with pytest.raises(NoInstances):
+            await ask(client, request(name="new"))
+        received += [delta async for delta in response]
+        assert len(tokens(received)) == 200
+        assert await one.task == 0
+        await until(lambda: not client.all_instances)
+
+
+async def test_the_drain_timeout_ends_a_long_response_typed(deployment):
+    one = await deployment.start(Role.AGGREGATED, drain_timeout=0.05)
+    async with deployment.client("aggregated") as client:
+        response = await client.generate(request(osl=100_000), response_type=TokenDelta)
+        await anext(response)
+        one.stop.set()
+        with pytest.raises(RuntimeFault) as caught:
+            async for _ in response:
+                pass
+    assert caught.value.code == "draining"
+
+
+async def test_a_draining_prefill_worker_is_visible_and_finishes(deployment, until):
+    prefill = await deployment.start(Role.PREFILL, pace={"speedup": 0.01})  # 0.23 s a prompt
+    await deployment.start(Role.DECODE)
+    watched = await deployment.runtime.endpoint("prefill", "prefill").client()
+    async with deployment.client("decode") as client:
+        task = asyncio.create_task(ask(client, request()))
+        await until(lambda: prefill.value("in_flight_requests") == 1)
+        prefill.stop.set()
+        await until(lambda: not watched.instances)
+        assert watched.all_instances[0].state is InstanceState.DRAINING
+        assert (await task)[0].remote_prefill is True
+        assert await prefill.task == 0
+    await watched.close()
+
+
+async def test_an_engine_that_fails_ends_the_worker(deployment):
+    one = await deployment.start(Role.AGGREGATED)
+    one.engine._on_step = lambda seconds: 1 / 0
+    async with deployment.client("aggregated") as client:
+        with pytest.raises(RuntimeFault):
+            await ask(client, request())
+    assert await one.task == 1
+
+
+async def test_a_metrics_port_that_is_taken_is_said(deployment, caplog):
+    one = await deployment.start(Role.AGGREGATED)
+    port = int(one.worker._metrics_url.split(":")[2].split("/")[0])
+    other = Running(deployment.options(Role.AGGREGATED, metrics_port=port))
+    assert await other.task == 2
+    assert str(port) in caplog.text
+
+
+async def test_clients_that_leave_leave_nothing_behind(deployment, until):
+    await deployment.start(Role.PREFILL, pace={"speedup": 0.05})
+    decode = await deployment.start(Role.DECODE)
+    async with deployment.client("decode") as client:
+        for number in range(12):
+            stream = await client.generate(
+                request(tokens=200 + number, osl=10_000, name=f"r{number}"),
+                response_type=TokenDelta,
+            )
+            if number % 2:
+                await anext(stream)
+            await stream.kill()
+        await until(lambda: decode.value("in_flight_requests") == 0)
+        await until(lambda: decode.engine.stats().kv_blocks_used == 0)
