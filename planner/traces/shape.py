@@ -48,7 +48,8 @@ def amplify(trace: Trace, times: int, *, rng: np.random.Generator) -> Trace:
         raise ConfigError(f"amplify {times}: must be at least 1", hint="--amplify 2")
     t = trace.arrival_seconds
     jitter = rng.uniform(-_JITTER_SECONDS, _JITTER_SECONDS, size=(times - 1, len(trace)))
-    moved = [np.clip(t + shift, 0.0, trace.duration_seconds) for shift in jitter]
+    end = trace.duration_seconds
+    moved = [_reflected(t + shift, end=end) for shift in jitter]
     arrivals = np.concatenate([t, *moved])
     order = np.argsort(arrivals, kind="stable")
     return _copies(trace, times).rows(order, arrivals[order])
@@ -82,6 +83,11 @@ def _unswung(recorded: Floats, low: float, high: float, period: float) -> Floats
         early = mean * t - amplitude / turn * np.sin(turn * t) < recorded
         lower, upper = np.where(early, t, lower), np.where(early, upper, t)
     return upper
+
+
+def _reflected(t: Floats, *, end: float) -> Floats:
+    """Return times before 0 or after *end* mirrored inside: no crowd gathers at the edges."""
+    return np.clip(end - np.abs(end - np.abs(t)), 0.0, end)
 
 
 def _copies(trace: Trace, times: int) -> Trace:

@@ -55,6 +55,13 @@ def test_amplify_multiplies_requests_and_keeps_order_and_lengths():
     assert more.duration_seconds == STEADY.duration_seconds
 
 
+def test_amplify_gathers_no_crowd_at_the_edges():
+    t = amplify(STEADY, 5, rng=rng()).arrival_seconds
+    counts = np.histogram(t, bins=50)[0]
+    assert counts.max() < 1.3 * counts.mean()
+    assert (t == 0).sum() == 1
+
+
 def test_amplify_is_the_same_for_the_same_seed_and_not_for_another():
     same = amplify(STEADY, 2, rng=rng()).arrival_seconds
     assert np.array_equal(same, amplify(STEADY, 2, rng=rng()).arrival_seconds)
