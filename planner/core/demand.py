@@ -14,6 +14,9 @@ from planner.core.workload import Workload
 
 # Prompts that share a batch under load, each waiting for all of them.
 _SHARED_PROMPTS = 4
+# Waits inside one interval are provided for up to this share; how intervals differ from each other
+# is for the forecast's learned headroom, which would count the same bursts twice.
+_LATE_WITHIN_INTERVAL = 0.1
 # Smallest part of the TTFT target that is planned for waiting; see `ttft_slack`.
 _LEAST_SLACK = 0.05
 
@@ -135,15 +138,30 @@ def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workl
         workload.rate_rps * prefill_seconds(engine, workload),
         squared_work_rate=workload.rate_rps * squared_prefill_seconds(engine, workload),
         slack_seconds=slack,
-        late_share=1 - sla.attainment,
+        late_share=max(_LATE_WITHIN_INTERVAL, 1 - sla.attainment),
     )
 
 
-def residence_seconds(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    """Return how long a request occupies a replica of *role*; 0 for a prefill, which is brief."""
+def spread_seconds(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return the time over which the work of requests that arrive together may be spread.
+
+    For prefill that is the slack of the TTFT target; a decoding replica works on a request for as
+    long as the ITL target lets it stay, on average half of that from any moment on.
+    """
     if role is Role.PREFILL:
-        return 0.0
+        slack = ttft_slack(role, engine, sla, workload)
+        return 0.0 if slack == inf else max(0.0, slack)
+    return stay_seconds(engine, sla, workload) / 2
+
+
+def stay_seconds(engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return how long a request is decoded at the ITL target, or without one in full batches."""
     if sla.itl_seconds is not None:
         return workload.osl * sla.itl_seconds
     batch = engine.batch_limit(workload.isl + workload.osl)
     return workload.osl * engine.decode.step_seconds(batch, batch * workload.context_tokens)
+
+
+def batch_held(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return the requests in flight of a decoding replica that is used up, by Little's law."""
+    return stay_seconds(engine, sla, workload) / engine_share(role, engine, sla, workload)

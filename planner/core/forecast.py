@@ -50,11 +50,15 @@ class Series:
 
     seen_seconds: float = 0.0
     average: float = 0.0
+    lagged: float = 0.0
+    """Average of the average, which lags it by one more time constant: their gap is the trend."""
     peaks: Peaks = ()
     promises: Peaks = ()
     """(at, forecast before headroom) whose time has not come."""
     errors: tuple[float, ...] = (0.0,) * BUCKETS
-    """Seconds spent at each ratio of demand to forecast, fading; see `_ratio`."""
+    """Requests that arrived at each ratio of demand to forecast, fading; see `_ratio`."""
+    judged_seconds: float = 0.0
+    """Time over which they arrived, fading alike."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a histogram of another size, as an old file may hold."""
@@ -62,28 +66,55 @@ class Series:
             raise ValueError(f"{len(self.errors)} buckets of forecast errors, not {BUCKETS}")
 
 
-def expected(series: Series, prior: Prior) -> float:
-    """Return the demand forecast before headroom: part average, part recent peak."""
+def expected(series: Series, prior: Prior, *, windows: Windows) -> float:
+    """Return the demand forecast before headroom.
+
+    That is part average and part recent peak, or where the trend leads to when that is more: on a
+    ramp the recent past is too low.
+    """
     peak = highest(series.peaks) or 0.0
-    return prior.average_share * series.average + (1 - prior.average_share) * peak
+    level = prior.average_share * series.average + (1 - prior.average_share) * peak
+    return max(level, _trend(series, windows))
 
 
-def learned(
-    series: Series, at: float, demand: float, *, seconds: float, windows: Windows
-) -> Series:
-    """Return *series* having seen *demand* over the *seconds* up to *at*."""
+def _trend(series: Series, windows: Windows) -> float:
+    """Return the demand one lead ahead by double exponential smoothing, which does not lag."""
+    gap = series.average - series.lagged
+    return series.average + gap * (1 + windows.lead_seconds / windows.smoothing_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """The demand of *requests* arrivals over the *seconds* that end *at*."""
+
+    at: float
+    seconds: float
+    demand: float
+    requests: int
+
+
+def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
+    """Return *series* having seen *interval*."""
+    at, seconds, demand = interval.at, interval.seconds, interval.demand
     seen = series.seen_seconds + seconds
     gain = min(1.0, seconds / min(seen, windows.smoothing_seconds)) if seen else 1.0
     due, promises = _due(series.promises, at, lead_seconds=windows.lead_seconds)
-    errors = series.errors
+    fade, hit, judged = 1.0, -1, 0.0
     if due is not None and seen > windows.warm_up_seconds:
-        errors = _with_error(errors, demand, due, seconds=seconds, windows=windows)
+        fade = exp(-seconds / windows.memory_seconds)
+        hit, judged = _bucket(demand / due if due > 0 else _MOST_RATIO), seconds
+    average = series.average + gain * (demand - series.average)
     return Series(
         seen_seconds=seen,
-        average=series.average + gain * (demand - series.average),
+        average=average,
+        lagged=series.lagged + gain * (average - series.lagged),
         peaks=with_sample(series.peaks, at, demand, window_seconds=windows.peak_seconds),
         promises=promises,
-        errors=errors,
+        errors=tuple(
+            weight * fade + (interval.requests if index == hit else 0)
+            for index, weight in enumerate(series.errors)
+        ),
+        judged_seconds=series.judged_seconds * fade + judged,
     )
 
 
@@ -103,19 +134,6 @@ def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | No
     return promises[past[-1]][1], promises[past[-1] :]
 
 
-def _with_error(
-    errors: tuple[float, ...], demand: float, forecast: float, *, seconds: float, windows: Windows
-) -> tuple[float, ...]:
-    if demand <= 0 and forecast <= 0:
-        return errors
-    ratio = demand / forecast if forecast > 0 else _MOST_RATIO
-    fade = exp(-seconds / windows.memory_seconds)
-    hit = _bucket(ratio)
-    return tuple(
-        weight * fade + (seconds if index == hit else 0.0) for index, weight in enumerate(errors)
-    )
-
-
 def _bucket(ratio: float) -> int:
     clipped = min(_MOST_RATIO, max(_LEAST_RATIO, ratio))
     return min(BUCKETS - 1, int(log(clipped / _LEAST_RATIO) / _SPAN * BUCKETS))
@@ -132,10 +150,11 @@ _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
 
 
 def headroom(series: Series, prior: Prior, *, late_share: float, windows: Windows) -> float:
-    """Return the factor that the demand exceeded its forecast by in *late_share* of the time."""
+    """Return the factor by which demand exceeded its forecast for *late_share* of the requests."""
     weights = list(series.errors)
+    rate = sum(weights) / series.judged_seconds if series.judged_seconds else 0.0
     for share, ratio in _PRIOR_SHAPE:
-        weights[_bucket(ratio * prior.headroom)] += share * windows.prior_seconds
+        weights[_bucket(ratio * prior.headroom)] += share * windows.prior_seconds * (rate or 1.0)
     return _ratio(_quantile(weights, 1 - late_share))
 
 

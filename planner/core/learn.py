@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import exp
 
-from planner.core.demand import replicas_needed, residence_seconds
+from planner.core.demand import replicas_needed, spread_seconds
 from planner.core.engine import EngineModel
-from planner.core.forecast import Series, learned
+from planner.core.forecast import Interval, Series, learned
 from planner.core.observation import Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
+from planner.core.sla import Sla
 from planner.core.state import PolicyState, RoleMemory
 from planner.core.traffic import Flows, late_roles, late_share, prompts
+from planner.core.workload import Workload
 
 # Largest demand that is remembered; keeps an engine that holds nothing out of the averages.
 _MOST_REPLICAS = 1e4
@@ -73,49 +74,47 @@ def _seen(
     memory: RoleMemory,
     interval: _Interval,
 ) -> RoleMemory:
-    rate_rps = _rate(config, role, engine, memory.rate_rps, interval)
-    demand = _demand(config, role, engine, rate_rps, interval)
-    series = memory.demand
-    if demand is not None:
-        series = learned(
-            series,
-            interval.at,
-            min(demand, _MOST_REPLICAS),
-            seconds=interval.traffic.seconds,
-            windows=config.windows,
-        )
     late = _lateness(config, role, memory.late_share, interval.traffic)
-    return replace(memory, rate_rps=rate_rps, demand=series, late_share=late)
-
-
-def _rate(
-    config: PolicyConfig,
-    role: Role,
-    engine: EngineModel,
-    before: float | None,
-    interval: _Interval,
-) -> float:
-    """Return the arrivals averaged over a stay with *role*: what was asked for lasts that long."""
     rate = interval.traffic.arrived / interval.traffic.seconds
-    workload = interval.flows.workload(rate)
-    stay = 0.0 if workload is None else residence_seconds(role, engine, config.sla, workload)
-    if before is None or stay <= 0:
-        return rate
-    return before + (1 - exp(-2 * interval.traffic.seconds / stay)) * (rate - before)
+    workload = interval.flows.workload(rate, prompts_only=role is Role.PREFILL)
+    if workload is None:
+        return replace(memory, rate_rps=rate, late_share=late)
+    gain = _gain(role, engine, config.sla, workload, seconds=interval.traffic.seconds)
+    demand = replicas_needed(
+        role, engine, config.sla, prompts(interval.traffic) if role is Role.PREFILL else workload
+    )
+    busy = _smoothed(memory.busy, min(demand, _MOST_REPLICAS), gain)
+    return RoleMemory(
+        rate_rps=_smoothed(memory.rate_rps, rate, gain),
+        busy=busy,
+        demand=learned(
+            memory.demand,
+            Interval(
+                at=interval.at,
+                seconds=interval.traffic.seconds,
+                demand=busy,
+                requests=interval.traffic.arrived,
+            ),
+            windows=config.windows,
+        ),
+        needs=memory.needs,
+        late_share=late,
+    )
 
 
-def _demand(
-    config: PolicyConfig,
-    role: Role,
-    engine: EngineModel,
-    rate_rps: float,
-    interval: _Interval,
-) -> float | None:
-    """Return the replicas that would have held the interval; None while lengths are unknown."""
-    workload = interval.flows.workload(rate_rps)
-    if role is Role.PREFILL:
-        workload = prompts(interval.traffic)
-    return None if workload is None else replicas_needed(role, engine, config.sla, workload)
+def _gain(
+    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, seconds: float
+) -> float:
+    """Return how much of an interval's demand counts as demand of the interval itself.
+
+    Work may be done within the interval and the time that a request may spend with the role: 15
+    replicas' worth in 5 s with 3 s to spare are 15 * 5 / (5 + 3) -> 9.4 replicas.
+    """
+    return seconds / (seconds + spread_seconds(role, engine, sla, workload))
+
+
+def _smoothed(before: float | None, value: float, gain: float) -> float:
+    return value if before is None else before + gain * (value - before)
 
 
 def _lateness(

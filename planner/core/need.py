@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, inf
 
-from planner.core.demand import engine_share, replicas_needed
+from planner.core.demand import engine_share, prefill_seconds, replicas_needed, ttft_slack
 from planner.core.engine import EngineModel
 from planner.core.feasibility import best_attainment
 from planner.core.forecast import Prior, expected, headroom, promised
@@ -17,7 +17,13 @@ from planner.core.observation import Observation, Replicas, RoleLoad
 from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.predict import role_attainment
-from planner.core.pressure import backlog_replicas, kv_replicas, lateness_factor
+from planner.core.pressure import (
+    backlog_seconds,
+    clearing_replicas,
+    fullness,
+    lateness_factor,
+    roomy_replicas,
+)
 from planner.core.role import Role
 from planner.core.stabilize import tolerant
 from planner.core.state import PolicyState, RoleMemory
@@ -45,21 +51,13 @@ class Situation:
     """The smoothed arrivals and their lengths."""
     replicas: Replicas
     load: RoleLoad
+    headroom: float
+    """The factor on the forecast, from how past ones turned out."""
 
     @property
     def forecast(self) -> float:
         """Replicas expected to be busy at the end of the lead, before headroom."""
-        return expected(self.memory.demand, _PRIORS[self.role])
-
-    @property
-    def headroom(self) -> float:
-        """The factor that past forecasts had to be multiplied by, but for a few."""
-        return headroom(
-            self.memory.demand,
-            _PRIORS[self.role],
-            late_share=min(0.5, _LATE_SHARES * (1 - self.config.sla.attainment)),
-            windows=self.config.windows,
-        )
+        return expected(self.memory.demand, _PRIORS[self.role], windows=self.config.windows)
 
     def attainment(self, replicas: int) -> float:
         """Return the attainment that *replicas* of the role reach at the expected rate."""
@@ -121,25 +119,32 @@ def by_lateness(decision: Decision, situation: Situation) -> Decision:
 
 def by_backlog(decision: Decision, situation: Situation) -> Decision:
     """Add what clears the requests that already wait too long."""
-    replicas, backlog_seconds = backlog_replicas(
-        situation.config,
-        situation.role,
-        situation.engine,
-        situation.workload,
-        load=situation.load,
+    role, engine, workload = situation.role, situation.engine, situation.workload
+    seconds = backlog_seconds(role, engine, workload, situation.load)
+    replicas = clearing_replicas(
+        seconds,
+        busy=workload.rate_rps * prefill_seconds(engine, workload),
+        slack_seconds=ttft_slack(role, engine, situation.config.sla, workload),
+        lead_seconds=situation.config.lead_seconds,
         replicas=situation.replicas,
     )
-    return decision.moved(
-        Reason.BACKLOG, max(decision.desired, replicas), backlog_seconds=backlog_seconds
-    )
+    return decision.moved(Reason.BACKLOG, max(decision.desired, replicas), backlog_seconds=seconds)
 
 
 def by_kv_pressure(decision: Decision, situation: Situation) -> Decision:
-    """Add what makes room in KV caches that are about to limit the batch."""
+    """Add what makes room where batches are past the ITL target or KV caches about to fill up."""
     if situation.role is Role.PREFILL:
         return decision
-    replicas, usage = kv_replicas(load=situation.load, replicas=situation.replicas)
-    return decision.moved(Reason.KV_PRESSURE, max(decision.desired, replicas), kv_usage=usage)
+    full = fullness(
+        situation.role,
+        situation.engine,
+        situation.config.sla,
+        situation.workload,
+        load=situation.load,
+        ready=situation.replicas.ready,
+    )
+    replicas = roomy_replicas(full, situation.replicas)
+    return decision.moved(Reason.KV_PRESSURE, max(decision.desired, replicas), fullness=full)
 
 
 def by_feasibility(decision: Decision, situation: Situation) -> Decision:
@@ -186,6 +191,7 @@ def needs_by_sla(
     observation: Observation,
 ) -> tuple[PolicyState, dict[Role, Decision]]:
     """Return the state that has seen *observation*, and what each role needs by itself."""
+    headrooms = {role: _headroom(config, role, state.role(role)) for role in engines}
     if observation.traffic is not None:
         state = remembered(config, engines, state, at=observation.at, traffic=observation.traffic)
     decisions = {}
@@ -203,10 +209,25 @@ def needs_by_sla(
             workload=workload,
             replicas=observation.replicas(role),
             load=observation.load.get(role, RoleLoad()),
+            headroom=headrooms[role],
         )
         decisions[role] = _needed(decision, situation)
         state = state.with_role(role, _promising(situation, at=observation.at))
     return state, decisions
+
+
+def _headroom(config: PolicyConfig, role: Role, before: RoleMemory) -> float:
+    """Return the headroom as known *before* the present interval is judged.
+
+    An interval that turns out high then raises its own decision by its demand alone, never less
+    than one that turns out lower.
+    """
+    return headroom(
+        before.demand,
+        _PRIORS[role],
+        late_share=min(0.5, _LATE_SHARES * (1 - config.sla.attainment)),
+        windows=config.windows,
+    )
 
 
 def _needed(decision: Decision, situation: Situation) -> Decision:

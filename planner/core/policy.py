@@ -164,7 +164,7 @@ class PolicyConfig:
         lead, interval = self.lead_seconds, self.interval_seconds
         return Windows(
             lead_seconds=lead,
-            smoothing_seconds=max(1.5 * lead, 3 * interval),
+            smoothing_seconds=max(0.5 * lead, 2 * interval),
             peak_seconds=max(6 * lead, 12 * interval),
             memory_seconds=75 * lead,
             warm_up_seconds=max(3 * lead, 10 * interval),

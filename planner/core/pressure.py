@@ -2,48 +2,23 @@
 
 from math import ceil, exp, inf
 
-from planner.core.demand import prefill_seconds, ttft_slack
+from planner.core.demand import batch_held, prefill_seconds
 from planner.core.engine import EngineModel
 from planner.core.observation import Replicas, RoleLoad
-from planner.core.policy import PolicyConfig
 from planner.core.role import Role
+from planner.core.sla import Sla
 from planner.core.workload import Workload
 
-# KV usage that says the batch is about to be limited, and the usage to spread it to.
-_KV_FULL = 0.95
+# A pool this full is about to be late; chance alone seldom fills it so far.
+_FULL = 1.1
+# KV usage to which a full cache is spread.
 _KV_ROOMY = 0.85
 # One observation may at most double a fleet.
 _MOST_GROWTH = 2
 
 
-def backlog_replicas(
-    config: PolicyConfig,
-    role: Role,
-    engine: EngineModel,
-    workload: Workload,
-    *,
-    load: RoleLoad,
-    replicas: Replicas,
-) -> tuple[int, float]:
-    """Return the replicas that clear what waits for *role*, and that backlog in seconds of work.
-
-    A replica asked for now serves one lead from now. What is still waiting then, with the present
-    fleet at work until then, is to be cleared within the longer of lead and TTFT target:
-    8 s of work waiting, 1.5 replicas' worth arriving, 2 serving and a lead of 10 s leave
-    8 - 0.5 * 10 = 3 s, so 1.5 + 3 / 10 -> 2 replicas. Fewer waiting than the slack allows is no
-    backlog.
-    """
-    seconds = _waiting_seconds(role, engine, workload, load)
-    slack = ttft_slack(role, engine, config.sla, workload)
-    if seconds <= max(slack, 0.0) * max(1, replicas.ready) or slack == inf:
-        return 0, seconds
-    busy = workload.rate_rps * prefill_seconds(engine, workload)
-    left = seconds + (busy - replicas.current) * config.lead_seconds
-    clearing = max(0.0, left) / max(config.lead_seconds, config.sla.ttft_seconds or 0.0)
-    return _bounded(ceil(busy + clearing), replicas), seconds
-
-
-def _waiting_seconds(role: Role, engine: EngineModel, workload: Workload, load: RoleLoad) -> float:
+def backlog_seconds(role: Role, engine: EngineModel, workload: Workload, load: RoleLoad) -> float:
+    """Return the prefill work that waits for *role*, in engine-seconds."""
     if role is Role.DECODE:
         return 0.0
     each = prefill_seconds(engine, workload)
@@ -52,18 +27,39 @@ def _waiting_seconds(role: Role, engine: EngineModel, workload: Workload, load: 
     return each * (load.waiting or 0)
 
 
-def kv_replicas(*, load: RoleLoad, replicas: Replicas) -> tuple[int, float]:
-    """Return the replicas over which the KV cache would be roomy, and its usage with the queue.
+def clearing_replicas(
+    seconds: float, *, busy: float, slack_seconds: float, lead_seconds: float, replicas: Replicas
+) -> int:
+    """Return the replicas that clear *seconds* of waiting work; 0 while the wait is within slack.
 
-    0 replicas below 95 %. Requests that wait for a place count as if they had one.
+    A replica asked for now serves one lead from now. What then still waits, with the present fleet
+    at work until then, is to be cleared within another: 8 s of work waiting, 1.5 *busy* replicas'
+    worth arriving, 2 serving and a lead of 10 s leave 8 - 0.5 * 10 = 3 s, so 1.5 + 3 / 10 -> 2.
     """
-    if load.kv_usage is None:
-        return 0, 0.0
-    waiting, running = load.waiting or 0, load.running or 0
-    usage = load.kv_usage * (1 + waiting / running) if running else load.kv_usage
-    if usage < _KV_FULL:
-        return 0, usage
-    return _bounded(ceil(replicas.ready * usage / _KV_ROOMY), replicas), usage
+    if slack_seconds == inf or seconds <= max(slack_seconds, 0.0) * max(1, replicas.ready):
+        return 0
+    left = max(0.0, seconds + (busy - replicas.current) * lead_seconds)
+    return _bounded(ceil(busy + left / lead_seconds), replicas)
+
+
+def fullness(
+    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, load: RoleLoad, ready: int
+) -> float:
+    """Return how full the ready replicas of a decoding *role* are; 1 is all that they should hold.
+
+    That is the batch at which ITL reaches its target, or a roomy KV cache, whichever ends first.
+    What waits for a place counts as if it had one.
+    """
+    running, waiting = load.running or 0, load.waiting or 0
+    held = batch_held(role, engine, sla, workload) * max(1, ready)
+    by_batch = (running + waiting) / held if held else 0.0
+    queue = 1 + waiting / running if running else 1.0
+    return max(by_batch, (load.kv_usage or 0.0) * queue / _KV_ROOMY)
+
+
+def roomy_replicas(full: float, replicas: Replicas) -> int:
+    """Return the replicas over which a pool that is *full* would be just so; 0 when it is not."""
+    return _bounded(ceil(replicas.ready * full), replicas) if full >= _FULL else 0
 
 
 def _bounded(needed: int, replicas: Replicas) -> int:

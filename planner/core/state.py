@@ -20,7 +20,9 @@ class RoleMemory:
     """What is remembered of one role."""
 
     rate_rps: float | None = None
-    """Arrivals, averaged over the time that a request stays with the role."""
+    """Arrivals, averaged over the time that a request may spend with the role."""
+    busy: float | None = None
+    """Replicas that they need, averaged alike."""
     demand: Series = field(default_factory=Series)
     needs: Peaks = ()
     """Replicas needed by the decisions of the stabilization window."""
