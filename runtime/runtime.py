@@ -34,7 +34,7 @@ class DistributedRuntime:
         Raises StoreUnavailable or MessagingUnavailable when nothing answers there.
         """
         config = config or RuntimeConfig()
-        store = store or await open_store(config.store_url)
+        store = store or await open_store(config.store_url, ttl=config.lease_ttl)
         try:
             plane = plane or await open_plane(config.plane_url)
         except BaseException:

@@ -65,7 +65,11 @@ class ServedEndpoint:
         served = cls(connections, record, handler=handler, request_type=request_type)
         served._subscription = await connections.plane.serve(record.subject, served._receive)
         connections.add(served)
-        await served._register()
+        try:
+            await served._register()
+        except BaseException:
+            await served.close()
+            raise
         log.info("endpoint served key=%s subject=%s", record.key, record.subject)
         return served
 
