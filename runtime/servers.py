@@ -1,6 +1,6 @@
-"""Command lines for a local etcd and a local nats-server, for `planner serve` and for tests.
+"""Command lines for a single etcd and a nats-server, for `planner serve`, examples and tests.
 
-Both listen on the loopback interface only: neither asks who is talking to it.
+Both listen on the loopback interface unless told otherwise: neither asks who is talking to it.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from runtime.errors import ServerUnavailable
 LOOPBACK = "127.0.0.1"
 
 
-def etcd_command(*, data_dir: Path, client_port: int, peer_port: int) -> list[str]:
+def etcd_command(
+    *, data_dir: Path, client_port: int, peer_port: int, host: str = LOOPBACK
+) -> list[str]:
     """Return the command that runs a single etcd on *data_dir*. Raises ServerUnavailable.
 
     Without fsync: its data outlives a kill, but not a power cut. It is for one machine.
     """
-    client, peer = f"http://{LOOPBACK}:{client_port}", f"http://{LOOPBACK}:{peer_port}"
+    client, peer = f"http://{host}:{client_port}", f"http://{LOOPBACK}:{peer_port}"
     return [
         find_program("etcd"),
         f"--data-dir={data_dir}",
@@ -34,13 +36,15 @@ def etcd_command(*, data_dir: Path, client_port: int, peer_port: int) -> list[st
     ]
 
 
-def nats_command(*, data_dir: Path, port: int, monitor_port: int | None = None) -> list[str]:
+def nats_command(
+    *, data_dir: Path, port: int, monitor_port: int | None = None, host: str = LOOPBACK
+) -> list[str]:
     """Return the command that runs a nats-server with JetStream on *data_dir*.
 
     Raises ServerUnavailable.
     """
     program = find_program("nats-server")
-    command = [program, "--addr", LOOPBACK, "--port", str(port), "--jetstream"]
+    command = [program, "--addr", host, "--port", str(port), "--jetstream"]
     command += ["--store_dir", str(data_dir)]
     if monitor_port is not None:
         command += ["--http_port", str(monitor_port)]
