@@ -73,6 +73,7 @@ class InboundStream:
         "_timer",
         "id",
         "is_over",
+        "losses",
         "on_data",
     )
 
@@ -88,6 +89,8 @@ class InboundStream:
     ) -> None:
         self.id = stream_id
         self.is_over = False
+        self.losses = 0
+        """How often a worker that had it died or gave it back."""
         self.on_data = sink.on_data
         self._sink = sink
         self._desk = desk
@@ -147,6 +150,7 @@ class InboundStream:
         if self.is_over:
             return
         if self._reattach and fault is not None and fault.retryable:
+            self.losses += 1
             self._forget_worker()
             self._desk.put_back(self)
         else:

@@ -79,7 +79,8 @@ class ConnectionPool:
         except OSError as error:  # TimeoutError, which has no text, is one
             reason = str(error) or "timeout"
             raise StreamBroken(f"no connection to {address}: {reason}") from error
-        self._connections[address] = connection
+        if connection.is_usable:  # otherwise it was lost, and forgotten, before it was known
+            self._connections[address] = connection
         return connection
 
     def _dial_done(self, address: str, dial: asyncio.Task[OutboundConnection]) -> None:
