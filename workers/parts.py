@@ -107,7 +107,7 @@ class PartMaker:
             depth.queue,
             await self._runtime.streams(),
             time_limit=self._options.remote_prefill_timeout,
-            anyone_left=lambda: bool(workers.all_instances),
+            workers_left=lambda: len(workers.all_instances),
             count=self._metrics.count_remote_prefill,
         )
         routing = ConditionalPrefill(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from runtime.errors import MessagingUnavailable, RuntimeFault
 from runtime.ports import WorkQueue
 from runtime.protocol import GenerateRequest
+from runtime.stream.inbound import InboundStream
 from runtime.stream.server import StreamServer
 from workers.disaggregation.messages import RemotePrefillRequest, decode_result, encode
 from workers.engine import Prefilled
@@ -57,7 +58,7 @@ def _look(result: asyncio.Future[Prefilled]) -> None:
 class RemotePrefill:
     """Sends prefills to whichever prefill worker takes them from the queue first.
 
-    *anyone_left* tells whether a prefill worker exists; *count* is told every outcome.
+    *workers_left* tells how many are listed, draining ones too; *count* is told every outcome.
     """
 
     def __init__(
@@ -66,13 +67,13 @@ class RemotePrefill:
         streams: StreamServer,
         *,
         time_limit: float,
-        anyone_left: Callable[[], bool],
+        workers_left: Callable[[], int],
         count: Callable[[Outcome], None],
     ) -> None:
         self._queue = queue
         self._streams = streams
         self._time_limit = time_limit
-        self._anyone_left = anyone_left
+        self._workers_left = workers_left
         self._count = count
 
     async def prefill(self, request: GenerateRequest) -> Prefilled | None:
@@ -105,10 +106,20 @@ class RemotePrefill:
         try:
             async with asyncio.timeout(self._time_limit):
                 await self._queue.push(encode(item), item_id=f"{stream.id:x}")
-                while not answer.result.done():
-                    await asyncio.wait({answer.result}, timeout=LOOK_SECONDS)
-                    if not answer.result.done() and not self._anyone_left():
-                        raise MessagingUnavailable("no prefill worker is left")
+                await self._wait(answer.result, stream)
                 return answer.result.result()
         finally:
             stream.discard()
+
+    async def _wait(self, result: asyncio.Future[Prefilled], stream: InboundStream) -> None:
+        """Return once *result* is there; raises MessagingUnavailable when nobody can bring it.
+
+        One that is lost by its worker is delivered to another, if there is another.
+        """
+        losses = 0
+        while not result.done():
+            await asyncio.wait({result}, timeout=LOOK_SECONDS)
+            was_lost = stream.losses > losses
+            losses = stream.losses
+            if not result.done() and self._workers_left() <= was_lost:
+                raise MessagingUnavailable("no prefill worker is left")

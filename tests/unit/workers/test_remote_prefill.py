@@ -49,7 +49,7 @@ class Bench:
         self.dead = MemoryQueueBackend()
         self.streams = streams
         self.outcomes: Counter[Outcome] = Counter()
-        self.workers_left = True
+        self.workers_left = 2
         self.pullers: list[PrefillPuller] = []
         self.pools: list[ConnectionPool] = []
 
@@ -58,7 +58,7 @@ class Bench:
             MemoryQueue(self.backend, ack_wait=ACK_WAIT),
             self.streams,
             time_limit=time_limit,
-            anyone_left=lambda: self.workers_left,
+            workers_left=lambda: self.workers_left,
             count=lambda outcome: self.outcomes.update([outcome]),
         )
 
@@ -275,7 +275,7 @@ async def test_a_request_whose_decode_worker_died_is_acknowledged(bench, until):
         MemoryQueue(bench.backend),
         other,
         time_limit=5,
-        anyone_left=lambda: True,
+        workers_left=lambda: 1,
         count=lambda outcome: None,
     )
     task = asyncio.create_task(remote.prefill(request()))
@@ -302,7 +302,20 @@ async def test_a_queue_that_is_away_means_here(bench):
 async def test_the_last_worker_to_leave_ends_the_wait(bench, until):
     task = asyncio.create_task(bench.decode().prefill(request()))
     await until(lambda: bench.backend.size() == 1)
-    bench.workers_left = False
+    bench.workers_left = 0
+    assert await task is None
+    assert bench.outcomes == {Outcome.UNAVAILABLE: 1}
+
+
+async def test_the_death_of_the_only_worker_ends_the_wait_at_once(bench, until):
+    bench.workers_left = 1  # it stays listed for a while
+    doomed = FakeEngine()
+    doomed.gate.clear()
+    puller = bench.worker(doomed)
+    task = asyncio.create_task(bench.decode().prefill(request()))
+    await until(lambda: doomed.running == 1)
+    await asyncio.sleep(0.3)
+    await bench.die(puller)
     assert await task is None
     assert bench.outcomes == {Outcome.UNAVAILABLE: 1}
 
