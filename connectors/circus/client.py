@@ -17,6 +17,7 @@ import zmq
 import zmq.asyncio
 
 from connectors.circus.processes import INSTANCE, Child, children, listener
+from planner.errors import PlannerError
 
 _BUSY = "arbiter is already running"
 _SHORTEST_PAUSE = 0.01
@@ -25,11 +26,11 @@ _LONGEST_PAUSE = 0.3
 _LOGGED = 'exec "$@" >>"$0" 2>&1'
 
 
-class SupervisorAway(Exception):
+class SupervisorAway(PlannerError):
     """Nobody answers at the supervisor's endpoint."""
 
 
-class SupervisorRefused(Exception):
+class SupervisorRefused(PlannerError):
     """The supervisor answered, and did not do what it was asked for."""
 
 

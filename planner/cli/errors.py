@@ -34,7 +34,7 @@ def _describe(error: Exception) -> tuple[str, str | None, int]:
     if isinstance(error, PlannerError):
         return str(error), error.hint, error.exit_code
     if isinstance(error, click.UsageError):
-        return _sentence(error.message), _usage_hint(error), error.exit_code
+        return _sentence(_told(error)), _usage_hint(error), error.exit_code
     if isinstance(error, click.ClickException):
         return _sentence(error.format_message()), None, error.exit_code
     if isinstance(error, ModuleNotFoundError) and (extra := _extra_with(error)):
@@ -45,6 +45,16 @@ def _describe(error: Exception) -> tuple[str, str | None, int]:
 def _sentence(message: str) -> str:
     """Return click's sentence in our form: lower case, no full stop."""
     return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _told(error: click.UsageError) -> str:
+    # What was probably meant is our hint; every other message names its option only in this form.
+    return error.message if isinstance(error, click.NoSuchOption) else error.format_message()
+
+
+def _usage_message(error: click.UsageError) -> str:
+    """Return what is wrong; click's own text for an option ends with the suggestion."""
+    return error.message if isinstance(error, click.NoSuchOption) else error.format_message()
 
 
 def _usage_hint(error: click.UsageError) -> str:

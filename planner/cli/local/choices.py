@@ -14,6 +14,8 @@ from planner.core.sla import Sla
 from planner.core.units import parse_duration
 from planner.errors import ConfigError
 from planner.profiles import load_profile
+from runtime.errors import RuntimeFault
+from runtime.instance import checked_name
 
 LOOPBACK = "127.0.0.1"
 _TOKENIZER = "tokenizer.json"
@@ -71,6 +73,7 @@ def check(choices: Choices) -> None:
     Sla.parse(choices.sla, what="--sla")
     for flag, text in (("--cold-start", choices.cold_start), ("--drain", choices.drain)):
         parse_duration(text, what=f"{flag} {text}", hint=f"{flag} {{}}")
+    _check_namespace(choices.namespace)
     _check_gpus(choices)
     _check_model(choices.model)
     _check_port(choices.http_port)
@@ -92,6 +95,13 @@ def _replicas(
 def _from_anywhere(profile: str) -> str:
     """Return a file's absolute path, so that commands in other folders find it too."""
     return str(Path(profile).resolve()) if Path(profile).is_file() else profile
+
+
+def _check_namespace(namespace: str) -> None:
+    try:
+        checked_name("--namespace", namespace)
+    except RuntimeFault as error:
+        raise ConfigError(str(error), hint="--namespace planner") from None
 
 
 def _check_gpus(choices: Choices) -> None:
@@ -118,6 +128,5 @@ def _check_port(port: int) -> None:
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            raise ConfigError(
-                f"--http-port {port}: {error.strerror}", hint="--http-port 0 takes a free one"
-            ) from None
+            message = f"--http-port {port}: {(error.strerror or str(error)).lower()}"
+            raise ConfigError(message, hint="--http-port 0 takes a free one") from None
