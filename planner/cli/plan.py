@@ -21,7 +21,7 @@ _WIDTH = 100
 
 
 @click.command()
-@settings_options(without=("observe", "interval", "metrics_port"))
+@settings_options(without=("observe", "metrics_port"))
 @click.option("--window", default="2s", show_default=True, help="How long to watch the traffic.")
 @click.option(
     "--detailed-exitcode", is_flag=True, help=f"End with {CHANGE_DUE} if a change is due."

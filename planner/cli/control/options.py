@@ -44,7 +44,7 @@ def _flag(name: str) -> Callable[[_Command], _Command]:
         return click.option(*flags, is_flag=True, help=field.description)
     return click.option(
         *flags,
-        multiple=isinstance(field.default, dict),
+        multiple=name == "sla" or isinstance(field.default, dict),
         metavar=_SHAPES.get(name, "DURATION"),
         help=shown,
     )
