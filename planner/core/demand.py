@@ -27,6 +27,8 @@ def replicas_needed(role: Role, engine: EngineModel, sla: Sla, workload: Workloa
     Infinite when an engine cannot hold even one request of it. More rate never needs fewer, and a
     looser target never more.
     """
+    if not workload.rate_rps:
+        return 0.0
     if role is Role.DECODE:
         return workload.rate_rps * engine_share(role, engine, sla, workload)
     busy = workload.rate_rps * engine_share(role, engine, sla, workload)
@@ -128,6 +130,11 @@ def handover_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> f
     if role is Role.PREFILL:
         return engine.transfer_seconds(isl)
     return engine.decode.base_seconds if sla.itl_seconds is None else sla.itl_seconds
+
+
+def own_ttft_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> float:
+    """Return the TTFT of a prompt that finds nobody waiting."""
+    return engine.prompt_seconds(isl) + handover_seconds(role, engine, sla, isl)
 
 
 def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import accumulate
 from math import ceil
 
+from planner.core.demand import own_ttft_seconds
 from planner.core.engine import EngineModel
-from planner.core.predict import own_ttft_seconds
+from planner.core.predict import best_attainment
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
@@ -14,22 +15,6 @@ from planner.errors import SlaInfeasible
 
 # Room that a nearest target leaves for rounding, and for a little waiting.
 _MARGIN = 1.05
-
-
-def best_attainment(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    """Return the attainment of *role* with replicas without end: nobody waits, nobody shares."""
-    itl = 1.0 if role is Role.PREFILL else float(_holds_one(engine, sla, workload))
-    if role is Role.DECODE or sla.ttft_seconds is None:
-        return itl
-    strata = workload.isl_strata()
-    late = sum(
-        s for s, isl in strata if own_ttft_seconds(role, engine, sla, isl) > sla.ttft_seconds
-    )
-    return itl * (1 - late)
-
-
-def _holds_one(engine: EngineModel, sla: Sla, workload: Workload) -> bool:
-    return engine.decode_batch(sla.itl_seconds, workload.context_tokens) > 0
 
 
 def nearest_feasible(

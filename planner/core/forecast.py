@@ -16,6 +16,10 @@ _LEAST_RATIO = 0.25
 _MOST_RATIO = 4.0
 _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
+# The peak alone would hold every burst for its whole window, the average alone would miss the next.
+_AVERAGE_SHARE = 0.5
+# Headroom before there is evidence.
+_FIRST_HEADROOM = 1.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +38,6 @@ class Windows:
     """No error counts before this much has been seen: the first forecasts know nothing."""
     prior_seconds: float
     """How much evidence the prior counts as."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prior:
-    """What is taken for granted: the mix of average and peak, and the headroom without evidence."""
-
-    average_share: float
-    headroom: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +62,14 @@ class Series:
             raise ValueError(f"{len(self.errors)} buckets of forecast errors, not {BUCKETS}")
 
 
-def expected(series: Series, prior: Prior, *, windows: Windows) -> float:
+def expected(series: Series, *, windows: Windows) -> float:
     """Return the demand forecast before headroom.
 
     That is part average and part recent peak, or where the trend leads to when that is more: on a
     ramp the recent past is too low.
     """
     peak = highest(series.peaks) or 0.0
-    level = prior.average_share * series.average + (1 - prior.average_share) * peak
+    level = _AVERAGE_SHARE * series.average + (1 - _AVERAGE_SHARE) * peak
     return max(level, _trend(series, windows))
 
 
@@ -144,17 +140,17 @@ def _ratio(position: float) -> float:
     return _LEAST_RATIO * exp(position / BUCKETS * _SPAN)
 
 
-# Shape of the prior: (share of its weight, ratio to its headroom). Heavy enough to keep the
+# Shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep the
 # start-up's odd ratios from setting the headroom.
 _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
 
 
-def headroom(series: Series, prior: Prior, *, late_share: float, windows: Windows) -> float:
+def headroom(series: Series, *, late_share: float, windows: Windows) -> float:
     """Return the factor by which demand exceeded its forecast for *late_share* of the requests."""
     weights = list(series.errors)
     rate = sum(weights) / series.judged_seconds if series.judged_seconds else 0.0
     for share, ratio in _PRIOR_SHAPE:
-        weights[_bucket(ratio * prior.headroom)] += share * windows.prior_seconds * (rate or 1.0)
+        weights[_bucket(ratio * _FIRST_HEADROOM)] += share * windows.prior_seconds * (rate or 1.0)
     return _ratio(_quantile(weights, 1 - late_share))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from planner.core.demand import (
     decode_work_seconds,
     engine_share,
-    handover_seconds,
+    own_ttft_seconds,
     prefill_seconds,
     squared_prefill_seconds,
 )
@@ -38,8 +38,10 @@ def role_attainment(
     role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, replicas: int
 ) -> float:
     """Return the share of requests for which *role* does its part of *sla* in time."""
+    if not workload.rate_rps:
+        return best_attainment(role, engine, sla, workload)
     if not replicas:
-        return 0.0 if workload.rate_rps else 1.0
+        return 0.0
     if role is Role.PREFILL:
         return _ttft_attainment(role, engine, sla, workload, replicas=replicas)
     itl = _itl_attainment(role, engine, sla, workload, replicas=replicas)
@@ -72,11 +74,6 @@ def _ttft_attainment(
     return max(0.0, 1 - late)
 
 
-def own_ttft_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> float:
-    """Return the TTFT of a prompt that finds nobody waiting."""
-    return engine.prompt_seconds(isl) + handover_seconds(role, engine, sla, isl)
-
-
 def _free_share(role: Role, engine: EngineModel, workload: Workload, *, replicas: int) -> float:
     """Return the share of an engine's time that is left to prefill."""
     if role is Role.PREFILL:
@@ -97,3 +94,19 @@ def _itl_attainment(
     if not batch:
         return 0.0
     return poisson_at_most(replicas * batch, load * batch)
+
+
+def best_attainment(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return the attainment of *role* with replicas without end: nobody waits, nobody shares."""
+    itl = 1.0 if role is Role.PREFILL else float(_holds_one(engine, sla, workload))
+    if role is Role.DECODE or sla.ttft_seconds is None:
+        return itl
+    strata = workload.isl_strata()
+    late = sum(
+        s for s, isl in strata if own_ttft_seconds(role, engine, sla, isl) > sla.ttft_seconds
+    )
+    return itl * (1 - late)
+
+
+def _holds_one(engine: EngineModel, sla: Sla, workload: Workload) -> bool:
+    return engine.decode_batch(sla.itl_seconds, workload.context_tokens) > 0

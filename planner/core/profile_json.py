@@ -76,12 +76,18 @@ def _read_engine(document: Document) -> EngineProfile:
 
 def _read_prefill_law(document: Document) -> PrefillLaw:
     names = _known_fields(document, PrefillLaw)
-    return PrefillLaw(**{name: document.number(name) for name in names})
+    law = PrefillLaw(**{name: document.number(name) for name in names})
+    if law.base_seconds + law.marginal_seconds(1) <= 0:
+        raise document.wrong("", "says that a prefill takes no time", hint=_HINT)
+    return law
 
 
 def _read_decode_law(document: Document) -> DecodeLaw:
     names = _known_fields(document, DecodeLaw)
-    return DecodeLaw(**{name: document.number(name) for name in names})
+    law = DecodeLaw(**{name: document.number(name) for name in names})
+    if law.step_seconds(1, 1) <= 0:
+        raise document.wrong("", "says that a decode step takes no time", hint=_HINT)
+    return law
 
 
 def _read_limits(document: Document) -> EngineLimits:

@@ -6,9 +6,9 @@ from math import ceil, inf
 
 from planner.core.demand import engine_share
 from planner.core.engine import EngineModel
-from planner.core.feasibility import best_attainment, infeasible
+from planner.core.feasibility import infeasible
 from planner.core.policy import AGGREGATED, DISAGGREGATED
-from planner.core.predict import attainment, role_attainment
+from planner.core.predict import attainment, best_attainment, role_attainment
 from planner.core.profile import EngineProfile, Parallelism, Profile
 from planner.core.role import Role
 from planner.core.sla import Sla

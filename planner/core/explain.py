@@ -1,0 +1,91 @@
+"""Decisions in words: one sentence a step, from the very figures that moved the number.
+
+`plan`, `explain`, `history` and the dashboard print these; operators search for the reasons.
+"""
+
+from collections.abc import Callable, Mapping
+
+from planner.core.plan import Decision, Reason, Step
+from planner.core.units import format_duration, format_share
+
+__all__ = ["explain", "explain_step"]
+
+
+def explain(decision: Decision) -> str:
+    """Return why *decision* ends where it does, such as "TooManyReplicas: the maximum is 4"."""
+    return explain_step(decision.steps[-1]) if decision.steps else "no reason recorded"
+
+
+def explain_step(step: Step) -> str:
+    """Return the reason of *step* with a sentence: "Backlog: 1.2s of prefill work waits"."""
+    return f"{step.reason}: {_SENTENCES[step.reason](step)}"
+
+
+def _forecast(step: Step) -> str:
+    expected, capacity = step.inputs["demand_rps"], step.inputs["capacity_rps"]
+    horizon = format_duration(step.inputs["horizon_seconds"])
+    return (
+        f"{expected:.3g} req/s expected in {horizon}, "
+        f"one replica holds {capacity:.3g} within the SLA"
+    )
+
+
+def _tolerance(step: Step) -> str:
+    return f"{step.inputs['replicas_needed']:.2f} replicas needed, {step.after} within tolerance"
+
+
+def _load(step: Step) -> str:
+    return f"the load is {format_share(step.inputs['load_over_threshold'])} of its threshold"
+
+
+def _backlog(step: Step) -> str:
+    return f"{format_duration(step.inputs['backlog_seconds'])} of prefill work waits"
+
+
+def _kv(step: Step) -> str:
+    return f"the ready replicas are {step.inputs['fullness']:.0%} full"
+
+
+def _late(step: Step) -> str:
+    late = format_share(step.inputs["late_share"])
+    return f"{late} of requests are late, so the headroom is {step.inputs['headroom_factor']:.2f}x"
+
+
+def _stabilized(step: Step) -> str:
+    remaining = format_duration(step.inputs["remaining_seconds"])
+    return f"{step.before} would do, held for {remaining} more"
+
+
+def _warming_up(step: Step) -> str:
+    if "remaining_seconds" not in step.inputs:
+        return "no request has finished yet, so their lengths are unknown"
+    remaining = format_duration(step.inputs["remaining_seconds"])
+    return f"{step.before} would do, but the history is {remaining} too short to shrink on"
+
+
+def _unavailable(step: Step) -> str:
+    age = step.inputs.get("age_seconds", 0.0)
+    return "nothing current is known, held" + (f"; {format_duration(age)} old" if age else "")
+
+
+def _infeasible(step: Step) -> str:
+    return f"too slow for prompts of {step.inputs['isl']:.0f} tokens alone, replicas cannot help"
+
+
+_SENTENCES: Mapping[Reason, Callable[[Step], str]] = {
+    Reason.DEMAND_FORECAST: _forecast,
+    Reason.LOAD_THRESHOLD: _load,
+    Reason.BACKLOG: _backlog,
+    Reason.KV_PRESSURE: _kv,
+    Reason.ATTAINMENT_BELOW_TARGET: _late,
+    Reason.CONSOLIDATION_REFUSED: lambda step: f"{step.before} would miss the SLA by the model",
+    Reason.WITHIN_TOLERANCE: _tolerance,
+    Reason.SCALE_DOWN_STABILIZED: _stabilized,
+    Reason.METRICS_UNAVAILABLE: _unavailable,
+    Reason.WARMING_UP: _warming_up,
+    Reason.SLA_INFEASIBLE: _infeasible,
+    Reason.GPU_BUDGET: lambda step: f"{step.after} fit into {step.inputs['max_gpus']:.0f} GPUs",
+    Reason.SHRINK_BEFORE_GROW: lambda _: "the GPUs for more are held by replicas that drain",
+    Reason.TOO_FEW_REPLICAS: lambda step: f"the minimum is {step.inputs['minimum']:.0f}",
+    Reason.TOO_MANY_REPLICAS: lambda step: f"the maximum is {step.inputs['maximum']:.0f}",
+}
