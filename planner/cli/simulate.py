@@ -73,6 +73,7 @@ def _run(
     static: bool,
     tell: Callable[[float], None],
 ) -> "SimResult":
+    from planner.core.units import format_share
     from planner.sim.backtest import backtest, opening_fleet, scenario
     from planner.sim.run import simulate
     from planner.sim.static import best_static
@@ -83,12 +84,13 @@ def _run(
     if fleet:
         return simulate(trace, scenario(config, profile, fleet), progress=tell)
     most = {role: config.bounds[role].maximum for role in config.roles}
-    best = best_static(trace, scenario(config, profile, most), most=most)
-    if best is None:
+    best = best_static(trace, scenario(config, profile, most), most=most, progress=tell)
+    if best.attainment < config.sla.attainment:
+        fleet_text = " and ".join(f"{count} {role}" for role, count in most.items())
         raise SlaInfeasible(
-            f"{config.sla}: {' and '.join(f'{n} {role}' for role, n in most.items())} replicas "
-            "that never change do not keep it on this trace",
-            hint="planner simulate without --static shows how far scaling gets",
+            f"{config.sla}: a fixed fleet of {fleet_text} replicas reaches only "
+            f"{format_share(best.attainment)} on this trace",
+            hint="give looser targets with --sla, or allow more replicas with --max",
         )
     return best
 

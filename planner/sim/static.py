@@ -5,51 +5,55 @@ from dataclasses import replace
 
 from planner.core.role import Role
 from planner.sim.result import SimResult
-from planner.sim.run import Scenario, simulate
+from planner.sim.run import Scenario, simulate, unheard
 from planner.traces import Trace
 
 
 def best_static(
-    trace: Trace, scenario: Scenario, *, most: Mapping[Role, int] | None = None
-) -> SimResult | None:
+    trace: Trace,
+    scenario: Scenario,
+    *,
+    most: Mapping[Role, int] | None = None,
+    progress: Callable[[float], None] = unheard,
+) -> SimResult:
     """Return the run of the cheapest fixed fleet that attains the SLA on *trace*.
 
-    None when even *most* replicas (64 of each role unless told) miss it. Each role is cut down
-    with plenty of the others, then the fleet grows until it holds together: a minimum for each
-    role, and for all of them close to one.
+    Where even *most* replicas (64 of each role unless told) miss it, that is their run. Each role
+    is cut down with plenty of the others, then the fleet grows until it holds together: a minimum
+    for each role, and for all of them close to one. *progress* starts again with every fleet.
     """
-    search = _Search(trace, scenario)
+    search = _Search(trace, scenario, progress)
     plenty = search.plenty(most or dict.fromkeys(scenario.models, 64))
-    if plenty is None:
-        return None
+    if not search.holds(plenty):
+        return search.run(plenty)
     fewest = {role: search.fewest(role, plenty) for role in plenty}
     return search.grown(fewest, plenty)
 
 
 class _Search:
-    def __init__(self, trace: Trace, scenario: Scenario) -> None:
+    def __init__(self, trace: Trace, scenario: Scenario, progress: Callable[[float], None]) -> None:
         self._trace = trace
         self._scenario = scenario
+        self._progress = progress
         self._runs: dict[tuple[int, ...], SimResult] = {}
 
     def run(self, fleet: Mapping[Role, int]) -> SimResult:
         key = tuple(fleet[role] for role in self._scenario.models)
         if key not in self._runs:
-            self._runs[key] = simulate(self._trace, replace(self._scenario, initial=fleet))
+            tried = replace(self._scenario, initial=fleet)
+            self._runs[key] = simulate(self._trace, tried, progress=self._progress)
         return self._runs[key]
 
     def holds(self, fleet: Mapping[Role, int]) -> bool:
         return self.run(fleet).attainment >= self._scenario.sla.attainment
 
-    def plenty(self, most: Mapping[Role, int]) -> dict[Role, int] | None:
-        """Return a fleet that holds, of equal numbers where *most* allows."""
+    def plenty(self, most: Mapping[Role, int]) -> dict[Role, int]:
+        """Return a fleet that holds, of equal numbers where *most* allows, or all of *most*."""
         count = 1
         while True:
             fleet = {role: min(count, limit) for role, limit in most.items()}
-            if self.holds(fleet):
+            if self.holds(fleet) or count >= max(most.values()):
                 return fleet
-            if count >= max(most.values()):
-                return None
             count *= 2
 
     def fewest(self, role: Role, plenty: Mapping[Role, int]) -> int:

@@ -83,6 +83,19 @@ def test_the_page_says_whether_the_target_is_met(capsys):
     assert captured.err == ""
 
 
+@pytest.mark.parametrize("quiet", [False, True], ids=["loud", "quiet"])
+def test_a_long_wait_shows_progress_on_a_terminal_and_leaves_nothing(capsys, monkeypatch, quiet):
+    monkeypatch.setattr("planner.cli.simulate._QUIET_SECONDS", -1.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main([*COMMON, "--static", *(["-q"] if quiet else [])]) == 0
+    shown = capsys.readouterr().err
+    if quiet:
+        assert shown == ""
+    else:
+        assert "\rsimulating  50%" in shown
+        assert shown.endswith("\r\033[K")
+
+
 def test_settings_come_from_a_file_too(capsys, tmp_path):
     path = tmp_path / "planner.toml"
     path.write_text('sla = "ttft=200ms"\nmin = { prefill = 3 }\ninterval = "2s"\n')
@@ -114,7 +127,7 @@ BAD = [
     pytest.param(
         ["--static", "--speed", "60", "--max", "prefill=2,decode=2"],
         4,
-        "2 prefill and 2 decode replicas that never change do not keep it",
+        "a fixed fleet of 2 prefill and 2 decode replicas reaches only",
         id="no fixed fleet does",
     ),
 ]
