@@ -8,17 +8,22 @@ from collections.abc import Callable, Mapping
 from planner.core.plan import Decision, Reason, Step
 from planner.core.units import format_duration, format_share
 
-__all__ = ["explain", "explain_step"]
-
 
 def explain(decision: Decision) -> str:
     """Return why *decision* ends where it does, such as "TooManyReplicas: the maximum is 4"."""
-    return explain_step(decision.steps[-1]) if decision.steps else "no reason recorded"
+    return sentence(decision.steps[-1]) if decision.steps else "no reason recorded"
 
 
-def explain_step(step: Step) -> str:
-    """Return the reason of *step* with a sentence: "Backlog: 1.2s of prefill work waits"."""
-    return f"{step.reason}: {_SENTENCES[step.reason](step)}"
+def sentence(step: Step) -> str:
+    """Return the reason of *step* with a sentence: "Backlog: 1.2s of prefill work waits".
+
+    A step from an old journal may lack figures; it is told with those that it has.
+    """
+    try:
+        return f"{step.reason}: {_SENTENCES[step.reason](step)}"
+    except KeyError:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in step.inputs.items())
+        return f"{step.reason}: {figures or f'{step.before} -> {step.after}'}"
 
 
 def _forecast(step: Step) -> str:
