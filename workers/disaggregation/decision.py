@@ -8,7 +8,7 @@ import msgspec
 class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """When prefilling elsewhere is worth it; kept in the store as JSON and changed there live."""
 
-    max_local_prefill_length: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    max_local_prefill_length: Annotated[int, msgspec.Meta(ge=0)] = 128
     """Uncached prompt tokens up to which a decode worker prefills itself."""
     max_prefill_queue_size: Annotated[int, msgspec.Meta(ge=0)] = 32
     """Prefills, waiting and in work over all prefill workers, at which no more are sent away."""
