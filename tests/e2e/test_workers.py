@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -40,22 +40,28 @@ class Deployment:
 
     async def start(self, role: str, *extra: str) -> asyncio.subprocess.Process:
         """Start a worker; returns once it is registered."""
+        client = await self.client(role)
+        before = len(client.instances)
+        process = await self.spawn(self.command(role, *extra))
+        await client.wait_for_instances(before + 1, timeout=WAIT_SECONDS)
+        return process
+
+    def command(self, role: str, *extra: str) -> list[str]:
         config = self.runtime.config
-        command = [
+        return [
             *(sys.executable, "-m", "workers.simulated", "--role", role),
             *("--name", f"{role}-{len(self.processes)}", "--namespace", config.namespace),
             *("--store", config.store_url, "--plane", config.plane_url),
             *("--model", str(MODEL), "--model-name", "tiny", "--profile", str(PROFILE)),
             *("--max-local-prefill-length", "128", "--prefill-ack-wait", "1s", *extra),
         ]
+
+    async def spawn(self, command: list[str]) -> asyncio.subprocess.Process:
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=log, stderr=log, cwd=ROOT
             )
         self.processes.append(process)
-        client = await self.client(role)
-        before = len(client.instances)
-        await client.wait_for_instances(before + 1, timeout=WAIT_SECONDS)
         return process
 
     async def client(self, role: str) -> Client:
@@ -86,6 +92,9 @@ class Deployment:
             while not wanted(await self.value(role, series)):  # noqa: ASYNC110 - over HTTP
                 await asyncio.sleep(0.05)
 
+    def log(self) -> str:
+        return self._log.read_text()
+
     async def close(self) -> None:
         for process in self.processes:
             if process.returncode is None:
@@ -95,20 +104,26 @@ class Deployment:
             await process.wait()
 
 
-@pytest.fixture
-async def deployment(etcd_server, nats_server, tmp_path) -> AsyncIterator[Deployment]:
+@asynccontextmanager
+async def deployed(store_url: str, plane_url: str, log: Path) -> AsyncIterator[Deployment]:
     config = RuntimeConfig(
-        store_url=etcd_server.url,
-        plane_url=nats_server.url,
+        store_url=store_url,
+        plane_url=plane_url,
         namespace=f"workers-{os.getpid()}-{next(_numbers)}",
     )
     async with await DistributedRuntime.connect(config) as runtime:
-        made = Deployment(runtime, tmp_path / "workers.log")
+        made = Deployment(runtime, log)
         try:
             yield made
         finally:
             await made.close()
-            sys.stdout.write((tmp_path / "workers.log").read_text())  # shown when a test fails
+            sys.stdout.write(made.log())  # shown when a test fails
+
+
+@pytest.fixture
+async def deployment(etcd_server, nats_server, tmp_path) -> AsyncIterator[Deployment]:
+    async with deployed(etcd_server.url, nats_server.url, tmp_path / "workers.log") as made:
+        yield made
 
 
 def request(name: str = "r", tokens: int = 1000, osl: int = 10) -> GenerateRequest:
@@ -245,3 +260,45 @@ async def test_a_second_sigterm_ends_it_now(deployment):
     with pytest.raises(RuntimeFault):
         async for _ in response:
             pass
+
+
+async def test_a_prefill_outlives_the_queue_that_it_came_from(etcd_server, own_nats, tmp_path):
+    async with deployed(etcd_server.url, own_nats.url, tmp_path / "workers.log") as deployment:
+        slow = deployment.start("prefill", "--speedup", "0.03")  # 1.6 s for a prompt
+        await asyncio.gather(slow, deployment.start("decode"))
+        client = await deployment.client("decode")
+        task = asyncio.create_task(ask(client, request(tokens=2000)))
+        await deployment.until_value("prefill", "in_flight_requests", bool)
+        own_nats.kill()
+        assert (await task)[0].remote_prefill is True
+
+        await own_nats.start()
+        await deployment.until_value("decode", "prefill_queue_depth", lambda depth: depth == 0)
+        again = await ask(client, request("again", tokens=1000))
+        assert len(tokens(again)) == 10
+        await deployment.until_idle("decode")
+
+
+async def test_a_worker_waits_for_servers_that_come_later(own_etcd, nats_server, tmp_path):
+    async with deployed(own_etcd.url, nats_server.url, tmp_path / "workers.log") as deployment:
+        client = await deployment.client("aggregated")
+        own_etcd.kill()
+        await deployment.spawn(deployment.command("aggregated"))
+        async with asyncio.timeout(WAIT_SECONDS):
+            while "waiting to connect" not in deployment.log():  # noqa: ASYNC110 - a file
+                await asyncio.sleep(0.05)
+        await own_etcd.start()
+        await client.wait_for_instances(1, timeout=WAIT_SECONDS)
+        assert len(tokens(await ask(client, request()))) == 10
+
+
+async def test_a_worker_goes_with_its_supervisor(deployment):
+    client = await deployment.client("aggregated")
+    worker = deployment.command("aggregated")
+    program = f"import subprocess; subprocess.run({worker!r})"
+    supervisor = await deployment.spawn([sys.executable, "-c", program])
+    await client.wait_for_instances(1, timeout=WAIT_SECONDS)
+    supervisor.kill()
+    async with asyncio.timeout(5):  # it drains and says so, well before its lease would end
+        while client.all_instances:  # noqa: ASYNC110 - a view that changes by itself
+            await asyncio.sleep(0.02)
