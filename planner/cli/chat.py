@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from planner.cli.errors import explain
 from planner.cli.output import notice, print_line
+from planner.errors import PlannerError
 
 if TYPE_CHECKING:
     from planner.cli.live.conversation import Conversation
@@ -46,7 +48,10 @@ def _talk(conversation: "Conversation") -> None:
         if said == "/clear":
             conversation.forget()
         elif said:
-            _answer(conversation, said)
+            try:
+                _answer(conversation, said)
+            except PlannerError as error:
+                explain(error)
 
 
 def _answer(conversation: "Conversation", said: str) -> None:

@@ -74,14 +74,18 @@ def _print_report(found: "Preview") -> None:
     from planner.core.units import format_duration
 
     age = format_duration(found.observation.age_seconds)
-    print_line(f"SLA   {_in_words(found.sla)}{_model(found)}   metrics {age} old")
+    _print_pair(f"SLA   {_in_words(found.sla)}", f"{_model(found)}metrics {age} old")
     for decision in found.plan.decisions.values():
-        line = decision_line(decision)
         why = sentence(decision.steps[-1]) if decision.steps else ""
-        fits = len(line) + len(why) + 3 <= _WIDTH
-        print_line(f"{line}   {why}" if fits else f"{line}\n      {why}")
+        _print_pair(decision_line(decision), why)
     print_line(_summary(found.plan))
     print_line(f"Nothing was changed. To act: planner run --sla {found.sla}")
+
+
+def _print_pair(first: str, second: str) -> None:
+    """Print both in one line where they fit."""
+    fits = len(first) + len(second) + 3 <= _WIDTH
+    print_line(f"{first}   {second}" if fits else f"{first}\n      {second}")
 
 
 def _in_words(sla: "Sla") -> str:
@@ -93,7 +97,7 @@ def _in_words(sla: "Sla") -> str:
 
 
 def _model(found: "Preview") -> str:
-    return f"   model {found.policy.profile.model}" if found.policy.profile else ""
+    return f"model {found.policy.profile.model}   " if found.policy.profile else ""
 
 
 def _summary(plan: "Plan") -> str:

@@ -41,7 +41,8 @@ async def keep(
             around = _surroundings(settings, policy, target, journal=journal, state=state)
             loop = ControlLoop(policy, around, state=state)
             async with _metrics_page(settings, around.metrics):
-                await (loop.once(window=_ONCE_SECONDS) if once else loop.run(stop))
+                window = min(settings.interval, _ONCE_SECONDS)
+                await (loop.once(window=window) if once else loop.run(stop))
         notice(await _farewell(target))
     return 0
 
