@@ -39,18 +39,18 @@ async def shut_down(spec: DeploymentSpec, *, drain_seconds: float) -> list[str]:
 
 async def _drain_all(client: CircusClient, drain_seconds: float) -> list[str]:
     killed: list[str] = []
-    for wave in _waves(await client.names()):
+    for wave in waves(await client.names()):
         seconds = _LAST_SECONDS if wave[0] in _LAST else drain_seconds
         ended = await asyncio.gather(*(_leave(client, name, seconds) for name in wave))
         killed += [name for name, by_itself in zip(wave, ended, strict=True) if not by_itself]
     return killed
 
 
-def _waves(names: set[str]) -> list[Sequence[str]]:
+def waves(names: set[str]) -> list[Sequence[str]]:
     """Return *names* in the order in which they end, those that end together as one."""
     workers = sorted(names - {PLANNER, FRONTEND, *_LAST})
-    waves = ([PLANNER], [FRONTEND], workers, list(_LAST))
-    present = ([name for name in wave if name in names] for wave in waves)
+    order = ([PLANNER], [FRONTEND], workers, list(_LAST))
+    present = ([name for name in wave if name in names] for wave in order)
     return [wave for wave in present if wave]
 
 

@@ -1,0 +1,94 @@
+"""What `planner serve` refuses before anything starts: one line, exit code 2, nothing done."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from planner.cli.main import main
+
+REFUSED = [
+    pytest.param("--profile nope", "profile 'nope': not bundled", id="no such profile"),
+    pytest.param("--profile /nope/x.json", "No such file", id="no such profile file"),
+    pytest.param("--model /nope", "--model /nope: no such folder", id="no such model"),
+    pytest.param("--model /tmp", "no tokenizer.json in it", id="no model in it"),
+    pytest.param("--sla ttft=200", "--sla ttft=200: a duration needs a unit", id="SLA"),
+    pytest.param("--sla tpot=20ms", "did you mean itl?", id="SLA alias"),
+    pytest.param("--cold-start 3", "--cold-start 3: a duration needs a unit", id="cold start"),
+    pytest.param("--drain soon", "--drain soon: 'soon' is not a duration", id="drain"),
+    pytest.param("--aggregated 1 --decode 2", "excludes --prefill and --decode", id="both kinds"),
+    pytest.param("--decode 3 --max-gpus 2", "need 4 GPUs, --max-gpus is 2", id="GPUs"),
+    pytest.param("--prefill x", "'--prefill': 'x' is not a valid integer", id="not a number"),
+    pytest.param("--decode 0", "'--decode': 0 is not in the range", id="too few"),
+    pytest.param("--http-port 70000", "is not in the range 0<=x<=65535", id="no port"),
+    pytest.param("--namespace a/b", "--namespace 'a/b': 1 to 64 letters", id="namespace"),
+    pytest.param("--engine warp", "'warp' is not 'simulated'", id="engine"),
+    pytest.param("--decod 2", "did you mean --decode", id="flag"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_bad_input_is_one_line_and_starts_nothing(
+    arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+
+    assert main(["serve", "--state-dir", str(state), "--http-port", "0", *arguments.split()]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert "\n\nhint: " in captured.err
+    assert captured.out == ""
+    assert not state.exists()
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def test_a_port_in_use_is_refused(
+    taken_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["serve", "--state-dir", str(tmp_path / "state"), "--http-port", str(taken_port)])
+
+    assert code == 2
+    assert f"--http-port {taken_port}: address already in use" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    code = main(["serve", "--state-dir", str(tmp_path / "file" / "state"), "--http-port", "0"])
+
+    assert code == 2
+    assert "state: Not a directory" in capsys.readouterr().err
+
+
+def test_nothing_to_stop_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stop", "--state-dir", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().err == f"nothing runs in {tmp_path}\n"
+
+
+def test_nothing_to_show_says_what_to_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--state-dir", str(tmp_path)]) == 1
+
+    assert (
+        capsys.readouterr().err
+        == f"error: no deployment runs in {tmp_path}\n\nhint: planner serve\n"
+    )
+
+
+def test_a_stop_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stop", "--timeout", "5"]) == 2
+
+    assert "hint: planner stop --timeout 5ms" in capsys.readouterr().err
