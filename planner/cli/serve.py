@@ -31,6 +31,7 @@ import click
 @click.option("--namespace", default="planner", show_default=True)
 @click.option("--max-gpus", type=click.IntRange(1), help="GPUs that all replicas may hold.")
 @click.option("--cold-start", default="3s", show_default=True, help="Of a simulated engine.")
+@click.option("--interval", default="5s", show_default=True, help="Between two decisions.")
 @click.option("--drain", default="30s", show_default=True, help="Longest wait for what is served.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for state and logs.")
 @click.option("--detach", is_flag=True, help="Return once it answers and leave it running.")

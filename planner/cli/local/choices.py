@@ -23,7 +23,7 @@ _BUNDLED_MODEL = Path(workers.simulated.__file__).parent / "model"
 _BUNDLED_NAME = "simulated"
 _AS_GIVEN = (
     *("namespace", "engine", "sla"),
-    *("http_port", "max_gpus", "cold_start", "drain"),
+    *("http_port", "max_gpus", "cold_start", "interval", "drain"),
 )
 
 
@@ -51,6 +51,7 @@ class Choices:
     http_port: int
     max_gpus: int | None
     cold_start: str
+    interval: str
     drain: str
 
 
@@ -71,7 +72,8 @@ def choose(given: Mapping[str, Any]) -> Choices:
 def check(choices: Choices) -> None:
     """Raise ConfigError for what cannot be started, in one line; nothing is changed."""
     Sla.parse(choices.sla, what="--sla")
-    for flag, text in (("--cold-start", choices.cold_start), ("--drain", choices.drain)):
+    for name in ("cold_start", "interval", "drain"):
+        flag, text = f"--{name.replace('_', '-')}", getattr(choices, name)
         parse_duration(text, what=f"{flag} {text}", hint=f"{flag} {{}}")
     _check_namespace(choices.namespace)
     _check_gpus(choices)

@@ -75,6 +75,7 @@ def planner_command(choices: Choices) -> list[str]:
     """Return the command of the planner, which acts only where that was asked for."""
     command = [sys.executable, "-m", "planner", "-v", "run", f"--state-dir={choices.state}"]
     command += [f"--sla={choices.sla}", f"--cold-start={choices.cold_start}"]
+    command.append(f"--interval={choices.interval}")
     if choices.max_gpus is not None:
         command.append(f"--max-gpus={choices.max_gpus}")
     return command if choices.planner is PlannerMode.APPLY else [*command, "--observe"]
