@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import aiohttp
 import pytest
@@ -21,6 +22,7 @@ from runtime.runtime import DistributedRuntime
 from workers.card import read_card
 from workers.disaggregation.decision import Limits as RemoteLimits
 from workers.disaggregation.decision import settings_key
+from workers.disaggregation.remote import Outcome
 from workers.metrics import WorkerMetrics
 from workers.options import WorkerOptions
 from workers.parts import Equipment
@@ -139,10 +141,10 @@ async def deployment():
             assert one.value("in_flight_requests") == 0
 
 
-def request(tokens: int = 300, osl: int = 5, name: str = "r") -> GenerateRequest:
+def request(tokens: int = 300, osl: int = 5, name: str = "r", first: int = 100) -> GenerateRequest:
     return GenerateRequest(
         request_id=name,
-        token_ids=list(range(100, 100 + tokens)),
+        token_ids=list(range(first, first + tokens)),
         sampling=Sampling(max_tokens=osl, ignore_eos=True),
     )
 
@@ -333,3 +335,45 @@ async def test_clients_that_leave_leave_nothing_behind(deployment, until):
             await stream.kill()
         await until(lambda: decode.value("in_flight_requests") == 0)
         await until(lambda: decode.engine.stats().kv_blocks_used == 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_to_requests_nothing_is_held_in_the_end(deployment, until, seed):
+    rng = Random(seed)
+    slow = {"speedup": 0.1}
+    prefill = [await deployment.start(Role.PREFILL, pace=slow) for _ in range(2)]
+    decode = await deployment.start(Role.DECODE, remote_prefill_timeout=0.1)
+    for one in prefill:
+        one.engine.prefill = _failing_now_and_then(one.engine.prefill, rng)
+
+    async def live(client, number: int) -> None:
+        await asyncio.sleep(rng.uniform(0, 0.5))
+        tokens, osl = rng.randint(1, 2000), rng.randint(1, 40)
+        one = request(tokens=tokens, osl=osl, name=f"r{number}", first=number * 10_000)
+        with suppress(RuntimeFault):
+            async with await client.generate(one, response_type=TokenDelta) as stream:
+                patience = rng.choice([0, 1, 5, 1000])
+                async for _ in stream:
+                    patience -= 1
+                    if patience < 0:
+                        break
+
+    async with deployment.client("decode") as client:
+        lives = [asyncio.create_task(live(client, number)) for number in range(40)]
+        await asyncio.sleep(0.2)
+        prefill[0].stop.set()
+        await asyncio.gather(*lives)
+        await until(lambda: decode.value("in_flight_requests") == 0)
+        await until(lambda: decode.engine.stats().kv_blocks_used == 0)
+    outcomes = [decode.value("remote_prefills_total", outcome=o) for o in Outcome]
+    assert sum(outcomes) > 10
+    await until(lambda: prefill[1].value("in_flight_requests") == 0)
+
+
+def _failing_now_and_then(prefill, rng: Random):
+    async def failing(request):
+        if rng.random() < 0.3:
+            raise RuntimeError("out of luck")
+        return await prefill(request)
+
+    return failing
