@@ -11,6 +11,8 @@ from planner.errors import PlannerError
 from planner.replay.stream import Answer, BadStream, Piece, answer
 
 _CONNECT_SECONDS = 10.0
+# Shorter than any server's: a connection that it is just closing would fail a request.
+_IDLE_SECONDS = 2.0
 _TOLD = 200
 """Characters of a server's message that are worth repeating."""
 
@@ -41,7 +43,7 @@ class Endpoint:
     async def __aenter__(self) -> Self:
         """Open the client."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=_CONNECT_SECONDS),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
         )

@@ -39,6 +39,7 @@ def _known(spec: DeploymentSpec) -> Mapping[str, object]:
     return {
         "namespace": spec.namespace,
         "store": spec.store_url,
+        "sla": spec.sla,
         "profile": spec.profile,
         "cold_start": spec.cold_start,
     }

@@ -14,6 +14,7 @@ from planner.cli.logs import is_quiet
 from planner.cli.output import notice
 from planner.cli.wiring import check, clocks, policy_for
 from planner.config import Settings
+from planner.core.sla import Sla
 from planner.core.state import PolicyState
 from planner.core.units import format_duration
 from planner.errors import ConfigError, MetricsUnavailable
@@ -36,6 +37,7 @@ async def keep(
     async with connected(settings, spec) as target:
         policy = policy_for(settings, target.roles)
         notice(_introduction(settings, policy))
+        _warn_of_other_sla(policy, spec)
         with Journal.open(journal_path(settings)) as journal:
             state = journal.state() or PolicyState()
             around = _surroundings(settings, policy, target, journal=journal, state=state)
@@ -59,6 +61,12 @@ def _introduction(settings: Settings, policy: Policy) -> str:
         f"planner ACTS on {settings.namespace}: every {every} it scales {roles} "
         f"to keep {settings.sla}"
     )
+
+
+def _warn_of_other_sla(policy: Policy, spec: DeploymentSpec | None) -> None:
+    """Say so when the frontend counts attainment against another SLA than this planner keeps."""
+    if spec is not None and spec.sla is not None and Sla.parse(spec.sla) != policy.config.sla:
+        notice(f"the frontend judges requests by {spec.sla}: attainment is counted against that")
 
 
 def _surroundings(

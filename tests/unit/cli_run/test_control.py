@@ -138,7 +138,7 @@ def deployment(folder, **changes):
         namespace="mine", endpoint="ipc:///nowhere", store_url="etcd://127.0.0.1:9",
         plane_url="nats://127.0.0.1:9", frontend_url="http://127.0.0.1:9",
         log_directory=str(folder), roles={P: RoleSpec(command=("x",)), D: RoleSpec(command=("x",))},
-        profile="qwen3-32b-h200", cold_start="30s", **changes,
+        profile="qwen3-32b-h200", cold_start="30s", sla="ttft=3s", **changes,
     )  # fmt: skip
     spec.save(spec_path(folder))
     return spec
@@ -150,6 +150,7 @@ class TestEffective:
         found, spec = effective({"cold_start": "7s"}, config=None)
         assert (found.settings.namespace, found.settings.store) == ("mine", "etcd://127.0.0.1:9")
         assert (found.settings.profile, found.settings.cold_start) == ("qwen3-32b-h200", 7.0)
+        assert str(found.settings.sla) == "ttft=3s,attainment=99%"
         assert spec.namespace == "mine"
         assert found.origins["profile"] == f"deployment {spec_path(own_state)}"
 

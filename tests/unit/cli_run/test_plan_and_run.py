@@ -2,12 +2,19 @@
 
 import json
 import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from urllib.request import urlopen
 
 import pytest
 
 from planner.cli.main import main
 from planner.core.role import Role
 from planner.journal import Journal
+from runtime.servers import free_port
 
 SLA = ["--sla", "ttft=200ms", "--sla", "itl=20ms"]
 ONCE = ["run", "--observe", "--once", *SLA, "--interval", "400ms"]
@@ -80,6 +87,33 @@ def test_observing_once_records_and_changes_nothing(deployed, own_state, capsys)
     assert run.config["policy"]["sla"] == {
         "ttft_seconds": 0.2, "itl_seconds": 0.02, "attainment": 0.99
     }  # fmt: skip
+
+
+def test_a_run_shows_its_metrics_and_ends_on_sigterm(deployed, capsys):
+    port = free_port()
+    pages = []
+
+    def look_then_stop():
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+                pages.append(page.read().decode())
+            if pages and "planner_desired_replicas{" in pages[-1]:
+                break
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with deployed() as target:
+        looking = threading.Thread(target=look_then_stop)
+        looking.start()
+        arguments = ["--interval", "200ms", "--metrics-port", str(port), *target]
+        assert main(["run", "--observe", *SLA, *arguments]) == 0
+        looking.join()
+    assert 'planner_current_replicas{role="decode"} 1.0' in pages[-1]
+    assert "planner_acts 0.0" in pages[-1]
+    err = capsys.readouterr().err
+    assert f"metrics at http://127.0.0.1:{port}/metrics" in err
+    assert err.splitlines()[-1].startswith("planner ended; replicas stay as they are")
 
 
 def test_a_plan_goes_on_from_what_the_journal_remembers(deployed, own_state, capsys):
