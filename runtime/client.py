@@ -145,10 +145,15 @@ class Client:
             exclude=exclude,
             response_type=response_type,
         )
+        values: list[Any] = []
         async with stream:
-            values = [value async for value in stream]
+            async for value in stream:
+                values.append(value)
+                if len(values) > 1:
+                    break
         if len(values) != 1:
-            raise RuntimeFault(f"the endpoint gave {len(values)} values where one was expected")
+            number = "more than one value" if values else "no value"
+            raise RuntimeFault(f"the endpoint gave {number} where one was expected")
         return values[0]
 
     async def close(self) -> None:

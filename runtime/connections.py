@@ -1,6 +1,7 @@
 """What one process shares among all that it serves and calls: store, plane, response streams."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from runtime.config import RuntimeConfig
@@ -50,15 +51,16 @@ class Connections:
         self._users.pop(user, None)
 
     def users(self) -> tuple[Closable, ...]:
-        """Return who uses the connections, the newest first."""
-        return tuple(reversed(self._users))
+        """Return who uses the connections, the oldest first."""
+        return tuple(self._users)
 
     async def close(self) -> None:
         """Close the users, then all connections; what is unsent is sent first."""
-        for user in self.users():
-            await user.close()
-        if self._streams is not None:
-            await self._streams.close()
-        await self.responses.close()
-        await self.plane.close()
-        await self.store.close()
+        async with AsyncExitStack() as stack:  # one that fails does not keep the others open
+            stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.plane.close)
+            stack.push_async_callback(self.responses.close)
+            if self._streams is not None:
+                stack.push_async_callback(self._streams.close)
+            for user in self.users():
+                stack.push_async_callback(user.close)

@@ -103,7 +103,9 @@ def encode_fault(fault: RuntimeFault | None) -> bytes:
     """Return the header of a prologue or an end: empty when all is well."""
     if fault is None:
         return b""
-    return _encode(FaultHeader(code=fault.code, message=fault.message[:_MAX_FAULT_TEXT]))
+    # The text may quote what is not Unicode, such as a file name; the end must arrive all the same.
+    text = fault.message[:_MAX_FAULT_TEXT].encode(errors="replace").decode()
+    return _encode(FaultHeader(code=fault.code, message=text))
 
 
 def decode_fault(header: bytes) -> RuntimeFault | None:

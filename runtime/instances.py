@@ -54,7 +54,9 @@ class Instances:
             ready = tuple(record for record in ready if record.instance_id not in exclude)
         if not self._down:
             return ready
-        return tuple(record for record in ready if not self._is_down(record)) or ready
+        now = self._loop.time()
+        self._down = {found: until for found, until in self._down.items() if until > now}
+        return tuple(record for record in ready if record.instance_id not in self._down) or ready
 
     def mark_down(self, record: InstanceRecord) -> None:
         """Pass *record* over for a while."""
@@ -76,13 +78,6 @@ class Instances:
         self._following.cancel()
         await asyncio.gather(self._following, return_exceptions=True)
         await self._watch.close()
-
-    def _is_down(self, record: InstanceRecord) -> bool:
-        until = self._down.get(record.instance_id)
-        if until is not None and until <= self._loop.time():
-            del self._down[record.instance_id]
-            return False
-        return until is not None
 
     async def _follow(self) -> None:
         async for entries in self._watch.changes():

@@ -5,6 +5,10 @@ from random import Random, SystemRandom
 from typing import Literal, Protocol
 
 from runtime.instance import InstanceRecord
+from runtime.router.direct import Direct
+from runtime.router.least_loaded import LeastLoaded
+from runtime.router.random import RandomChoice
+from runtime.router.round_robin import RoundRobin
 
 StrategyName = Literal["round_robin", "random", "least_loaded", "direct"]
 
@@ -24,11 +28,6 @@ class Strategy(Protocol):
 
 def make_strategy(name: StrategyName, rng: Random | None = None) -> Strategy:
     """Return a new strategy *name*; *rng* is what it draws from. ValueError for unknown names."""
-    from runtime.router.direct import Direct
-    from runtime.router.least_loaded import LeastLoaded
-    from runtime.router.random import RandomChoice
-    from runtime.router.round_robin import RoundRobin
-
     draw = rng or SystemRandom()
     match name:
         case "round_robin":

@@ -135,10 +135,13 @@ async def sizes(request):
         yield bytes(size)
 
 
-async def test_call_wants_exactly_one_value(worker, caller):
+@pytest.mark.parametrize(
+    ("words", "says"), [(["a", "b", "c"], "more than one value"), ([], "no value")]
+)
+async def test_call_wants_exactly_one_value(worker, caller, words, says):
     _, client = await connected(worker, caller, echo, request_type=Prompt)
-    with pytest.raises(RuntimeFault, match="2 values"):
-        await client.call(Prompt(words=["a", "b"]))
+    with pytest.raises(RuntimeFault, match=says):
+        await client.call(Prompt(words=words))
 
 
 async def test_the_context_carries_id_and_time(worker, caller):

@@ -118,6 +118,10 @@ def test_a_long_fault_still_fits_into_a_header():
     assert len(encode_fault(RuntimeFault("\N{SNOWMAN}" * 100_000))) <= DEFAULT_LIMITS.header
 
 
+def test_a_fault_that_quotes_no_unicode_still_arrives():
+    assert decode_fault(encode_fault(RuntimeFault("file \udcff"))).message == "file ?"
+
+
 def test_a_fault_that_cannot_be_read_is_malformed():
     with pytest.raises(MalformedFrame):
         decode_fault(b"\xc1")
