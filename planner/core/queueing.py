@@ -67,7 +67,7 @@ def wait(servers: int, load: float, *, service_seconds: float, variability: floa
 def poisson_at_most(count: float, mean: float) -> float:
     """Return the share of time that a Poisson number of this *mean* is at most *count*.
 
-    By the square-root transform, within 0.02 of the exact value; *count* may be fractional.
+    By the square-root transform, within 0.03 of the exact value; *count* may be fractional.
     """
     if mean <= 0:
         return 1.0

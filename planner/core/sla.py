@@ -59,10 +59,14 @@ class Sla:
         return cls(**values)
 
     def __str__(self) -> str:
-        """Return the form that `parse` reads."""
+        """Return the form that `parse` reads, exact enough to be pasted into a command."""
         targets = (("ttft", self.ttft_seconds), ("itl", self.itl_seconds))
-        parts = [f"{name}={format_duration(seconds)}" for name, seconds in targets if seconds]
+        parts = [f"{name}={_exact(seconds)}" for name, seconds in targets if seconds]
         return ",".join([*parts, f"attainment={format_share(self.attainment)}"])
+
+
+def _exact(seconds: float) -> str:
+    return f"{seconds * 1e3:g}ms" if seconds < 1 else f"{seconds:g}s"
 
 
 _FIELDS: dict[str, tuple[str, Callable[..., float], str]] = {
