@@ -39,8 +39,12 @@ def edges_around(target: float) -> tuple[float, ...]:
     They grow by a third up to ten times the target: a quantile near it is off by at most that.
     """
     steps = range(-_STEPS_PER_DECADE, _STEPS_PER_DECADE + 1)
-    near = [target * 10 ** (step / _STEPS_PER_DECADE) if step else target for step in steps]
-    return (*near, target * 30, target * 100)
+    factors = [*(10 ** (step / _STEPS_PER_DECADE) for step in steps), 30, 100]
+    return tuple(target if factor == 1 else _rounded(target * factor) for factor in factors)
+
+
+def _rounded(edge: float) -> float:
+    return float(f"{edge:.4g}")
 
 
 def _is_late(seconds: float | None, target: float | None) -> bool:

@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 from runtime.http.limits import HttpLimits
-from runtime.http.message import Header, HttpRefusal, Render, Request, Response, encode_head
+from runtime.http.message import HttpRefusal, Render, Request, Response, StreamWriter
 from runtime.http.reader import RequestReader
-from runtime.http.stream import Stream
+from runtime.http.responder import Responder
 from runtime.http.watchdog import Watchdog
 
-Handler = Callable[[Request], Awaitable[object]]
-"""Returns a Response, or anything else after it has written to the request's stream.
+Handler = Callable[[Request], Awaitable[Response | StreamWriter]]
+"""Returns a response, or the request's own stream after writing to it.
 
 It is cancelled when the client goes away, within the same turn of the event loop.
 """
@@ -29,7 +29,6 @@ class Site:
     limits: HttpLimits
     render: Render
     connections: set["Connection"] = field(default_factory=set)
-    is_draining: bool = False
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -40,31 +39,28 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._reader = RequestReader(site.limits)
         self._transport: asyncio.Transport
+        self._responder: Responder
         self._task: asyncio.Task[None] | None = None
-        self._request: Request | None = None
-        self._stream: Stream | None = None
         self._watchdog = Watchdog(self._time_out)
         self._is_writable = asyncio.Event()
         self._is_writable.set()
         self._is_closing = False
         self._is_lost = False
 
-    # -- called by the transport
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
         self._transport.set_write_buffer_limits(high=self._site.limits.write_buffer)
+        self._responder = Responder(self._transport)
         self._site.connections.add(self)
         self._site.empty.clear()
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; those after a refusal are discarded."""
-        if self._is_closing:
-            return
-        self._reader.feed(data)
-        self._advance()
+        if not self._is_closing:
+            self._reader.feed(data)
+            self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the handler: nobody waits for its answer."""
@@ -72,41 +68,24 @@ class Connection(asyncio.Protocol):
         self._is_closing = self._is_lost = True
         self._watchdog.disarm()
         self._is_writable.set()
-        if self._stream is not None:
-            self._stream.cut()
+        self._responder.lost()
         if self._task is not None:
             self._task.cancel()
         else:
             self._leave()
 
     def pause_writing(self) -> None:
-        """Cut a stream whose client reads more slowly than tokens come."""
+        """Cut a stream; anything else waits until the client has read."""
         self._is_writable.clear()
-        if self._stream is not None and self._stream.is_open:
-            buffered = self._transport.get_write_buffer_size()
-            log.warning("slow client cut off unread_bytes=%d", buffered)
-            self._stream.cut()
-            self._transport.abort()
+        self._responder.cut_slow_stream()
 
     def resume_writing(self) -> None:
         """Go on answering."""
         self._is_writable.set()
 
-    # -- called by the server and by the request
-
-    def open_stream(self, content_type: str, headers: Iterable[Header] = ()) -> Stream:
-        """Answer the request that is being handled with a stream."""
-        request = self._request
-        assert request is not None
-        chunked = not request.is_http_1_0
-        framing = [("transfer-encoding", "chunked")] if chunked else []
-        request.keep_alive = request.keep_alive and chunked
-        head = [("content-type", content_type), *framing, *headers, *self._connection_header()]
-        self._stream = Stream(self._transport, head=encode_head(200, head), chunked=chunked)
-        return self._stream
-
     def drain(self) -> None:
         """Close after the request that is being answered, at once when there is none."""
+        self._responder.is_draining = True
         if self._task is None:
             self._close()
 
@@ -114,32 +93,37 @@ class Connection(asyncio.Protocol):
         """Drop everything now."""
         self._transport.abort()
 
-    # -- one request after the other
-
     def _advance(self) -> None:
         if self._task is not None:
             if len(self._reader.requests) > self._site.limits.pipelined:
                 self._transport.pause_reading()
         elif self._reader.requests:
-            self._request = self._reader.requests.popleft()
+            request = self._reader.requests.popleft()
             self._watchdog.disarm()
-            self._task = asyncio.get_running_loop().create_task(self._answer(self._request))
+            self._task = asyncio.get_running_loop().create_task(self._answer(request))
         elif self._reader.refusal is not None:
             self._refuse(self._reader.refusal)
         else:
             self._await_request()
 
     async def _answer(self, request: Request) -> None:
-        request.connection = self
+        self._responder.begin(request)
         try:
-            await self._finish(await self._handle(request))
+            self._responder.finish(await self._handle(request))
+            await self._flushed()
         finally:
-            self._task = self._request = self._stream = None
+            self._task = None
             if self._is_lost:
                 self._leave()
-        self._next(keep=request.keep_alive)
+        if self._is_closing or self._transport.is_closing():
+            return
+        if not self._responder.keeps_alive:
+            self._close()
+            return
+        self._transport.resume_reading()
+        self._advance()
 
-    async def _handle(self, request: Request) -> object:
+    async def _handle(self, request: Request) -> Response | StreamWriter:
         try:
             return await self._site.handler(request)
         except HttpRefusal as refusal:
@@ -148,54 +132,17 @@ class Connection(asyncio.Protocol):
             log.exception("handler failed method=%s path=%s", request.method, request.path)
             return self._site.render(HttpRefusal(500, "internal error"))
 
-    async def _finish(self, answer: object) -> None:
-        if self._stream is not None and (self._stream.has_begun or answer is self._stream):
-            if answer is not self._stream:
-                self._transport.abort()  # half an answer must not look like a whole one
-            self._stream.finish()
-        elif not self._transport.is_closing():
-            assert isinstance(answer, Response)
-            self._write(answer)
+    async def _flushed(self) -> None:
         if not self._is_writable.is_set():
             self._watchdog.arm("flush", self._site.limits.idle_timeout)
             await self._is_writable.wait()
             self._watchdog.disarm()
 
-    def _next(self, *, keep: bool) -> None:
-        if self._is_closing or self._transport.is_closing():
-            return
-        if not keep or self._site.is_draining:
-            self._close()
-            return
-        self._transport.resume_reading()
-        self._advance()
-
-    def _write(self, response: Response) -> None:
-        head = [
-            ("content-type", response.content_type),
-            ("content-length", str(len(response.body))),
-            *response.headers,
-            *self._connection_header(),
-        ]
-        request = self._request
-        body = b"" if request is not None and request.method == "HEAD" else response.body
-        self._transport.write(encode_head(response.status, head) + body)
-
-    def _connection_header(self) -> list[Header]:
-        request = self._request
-        if request is None or self._site.is_draining or not request.keep_alive:
-            return [("connection", "close")]
-        return [("connection", "keep-alive")] if request.is_http_1_0 else []
-
     def _refuse(self, refusal: HttpRefusal) -> None:
         """Answer what cannot be read on, then let the client read why before the end."""
         self._is_closing = True
-        self._write(self._site.render(refusal))
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._responder.refuse(self._site.render(refusal))
         self._watchdog.arm("linger", self._site.limits.linger)
-
-    # -- time
 
     def _await_request(self) -> None:
         limits = self._site.limits

@@ -1,7 +1,7 @@
 """Which handler answers which path."""
 
 from runtime.http.connection import Handler
-from runtime.http.message import HttpRefusal, Request
+from runtime.http.message import HttpRefusal, Request, Response, StreamWriter
 
 
 class Routes:
@@ -22,7 +22,7 @@ class Routes:
         if method == "GET":
             methods["HEAD"] = handler
 
-    async def __call__(self, request: Request) -> object:
+    async def __call__(self, request: Request) -> Response | StreamWriter:
         """Return the answer; raises HttpRefusal 404 or 405."""
         methods = self._find(request)
         if methods is None:

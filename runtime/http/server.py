@@ -42,7 +42,6 @@ class HttpServer:
         if self._server is None:
             return
         self._server.close()
-        self._site.is_draining = True
         for connection in tuple(self._site.connections):
             connection.drain()
         if not await self._emptied(timeout):
