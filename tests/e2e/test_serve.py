@@ -170,7 +170,7 @@ async def test_one_command_serves_and_ctrl_c_ends_it_without_a_rest(machine: Mac
 
 
 async def test_the_planner_in_it_only_observes(machine: Machine) -> None:
-    async with serving(machine):
+    async with serving(machine, "--interval", "500ms"):
         await until(lambda: has_decided(machine))
         decision = (await machine.status())["last_decision"]
 

@@ -11,20 +11,15 @@ from planner.cli.local.lock import hold_lock, is_running
 from planner.cli.local.processes import Ports, frontend_command, planner_command, role_specs
 from planner.cli.local.ready import Lives, last_line
 from planner.cli.local.shutdown import clear, waves
+from planner.cli.serve import command
 from planner.core.role import Role
 from planner.errors import ConfigError
 
 PORTS = Ports(http=1, etcd=2, etcd_peer=3, nats=4)
 
 
-def chosen(state: Path, **given: object) -> Choices:
-    flags = {
-        "state_dir": state, "namespace": "planner", "model": None, "engine": "simulated",
-        "profile": "llama-3.1-8b-fp8-h200", "prefill": None, "decode": None, "aggregated": None,
-        "planner": "observe", "sla": "ttft=200ms", "http_port": 0, "max_gpus": None,
-        "cold_start": "3s", "drain": "30s",
-    }  # fmt: skip
-    return choose({**flags, **given})
+def chosen(state: Path, *flags: str) -> Choices:
+    return choose(command.make_context("serve", ["--state-dir", str(state), *flags]).params)
 
 
 def test_one_deployment_holds_a_folder(tmp_path: Path) -> None:
@@ -83,36 +78,36 @@ def test_sockets_lie_in_the_state_folder_where_they_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "replicas"),
+    ("flags", "replicas"),
     [
-        pytest.param({}, {Role.PREFILL: 1, Role.DECODE: 1}, id="default"),
-        pytest.param({"prefill": 0, "decode": 3}, {Role.PREFILL: 0, Role.DECODE: 3}, id="no P"),
-        pytest.param({"aggregated": 2}, {Role.AGGREGATED: 2}, id="aggregated"),
+        pytest.param("", {Role.PREFILL: 1, Role.DECODE: 1}, id="default"),
+        pytest.param("--prefill 0 --decode 3", {Role.PREFILL: 0, Role.DECODE: 3}, id="no P"),
+        pytest.param("--aggregated 2", {Role.AGGREGATED: 2}, id="aggregated"),
     ],
 )
 def test_replicas_are_those_asked_for(
-    tmp_path: Path, given: dict[str, int], replicas: dict[Role, int]
+    tmp_path: Path, flags: str, replicas: dict[Role, int]
 ) -> None:
-    assert chosen(tmp_path, **given).replicas == replicas
+    assert chosen(tmp_path, *flags.split()).replicas == replicas
 
 
 def test_the_frontend_is_told_the_targets(tmp_path: Path) -> None:
-    command = frontend_command(chosen(tmp_path, sla="ttft=1.5s,itl=20ms"), PORTS)
+    arguments = frontend_command(chosen(tmp_path, "--sla=ttft=1.5s,itl=20ms"), PORTS)
 
-    assert {"--ttft-target-ms=1500", "--itl-target-ms=20", "--port=1"} <= set(command)
+    assert {"--ttft-target-ms=1500", "--itl-target-ms=20", "--port=1"} <= set(arguments)
 
 
 @pytest.mark.parametrize(("planner", "observes"), [("observe", True), ("apply", False)])
 def test_the_planner_acts_only_when_told_to(tmp_path: Path, planner: str, observes: bool) -> None:
-    assert ("--observe" in planner_command(chosen(tmp_path, planner=planner))) is observes
+    assert ("--observe" in planner_command(chosen(tmp_path, "--planner", planner))) is observes
 
 
 def test_workers_are_told_files_not_names(tmp_path: Path) -> None:
     spec = role_specs(chosen(tmp_path), PORTS)[Role.DECODE]
-    command = spec.command_for("decode-1", parent=7)
-    values = dict(part.split("=", 1) for part in command if "=" in part)
+    arguments = spec.command_for("decode-1", parent=7)
+    values = dict(part.split("=", 1) for part in arguments if "=" in part)
 
     assert Path(values["--profile"]).is_file()
     assert Path(values["--model"], "tokenizer.json").is_file()
     assert (values["--name"], values["--role"]) == ("decode-1", "decode")
-    assert command[command.index("--parent") + 1] == "7"
+    assert arguments[arguments.index("--parent") + 1] == "7"
