@@ -1,5 +1,6 @@
 """How long each stage of a worker's start-up took, counted from the start of its process."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +34,5 @@ def process_start() -> float:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return _STARTED
-    age = uptime - int(fields[19]) / _TICKS_PER_SECOND
-    return time.monotonic() - age
-
-
-_TICKS_PER_SECOND = 100  # USER_HZ, the same on every Linux platform that Python runs on
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - (uptime - since_boot)

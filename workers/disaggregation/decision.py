@@ -24,7 +24,7 @@ def prefill_remotely(
 ) -> bool:
     """Return whether a prompt with so many uncached tokens is prefilled by another worker.
 
-    A queue that is full or unknown means here: prefilling twice as slowly beats waiting in it.
+    A queue that is full or unknown means here: the wait in it has no bound that is known.
     """
     return (
         prefill_workers_present

@@ -10,8 +10,15 @@ from workers.simulated.sequence import Sequence
 class Outbox:
     """Tokens that nobody fetched yet leave together, so a slow reader costs few wake-ups."""
 
-    __slots__ = ("_arrived", "_failure", "_finish_reason", "_first", "_token_ids", "is_closed",
-                 "sequence")  # fmt: skip
+    __slots__ = (
+        "_arrived",
+        "_failure",
+        "_finish_reason",
+        "_first",
+        "_token_ids",
+        "is_closed",
+        "sequence",
+    )
 
     def __init__(self, sequence: Sequence) -> None:
         self.sequence = sequence
