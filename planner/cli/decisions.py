@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from planner.core.encoding import encoded
+from planner.core.explain import sentence
 from planner.core.plan import Decision, Gpus, Plan, Step
 from planner.core.sla import Sla
 
@@ -43,10 +44,9 @@ def decision_line(decision: Decision) -> str:
 
 
 def step_line(step: Step) -> str:
-    """Return why one step moved or held the number, and the figures that it went by."""
-    moved = f"{step.before} -> {step.after}" if step.after != step.before else f"{step.after} stays"
-    inputs = "  ".join(f"{name}={value:.4g}" for name, value in step.inputs.items())
-    return f"      {step.reason:<22}{moved:<12}{inputs}".rstrip()
+    """Return what one step did to the number, and why in a sentence."""
+    moved = f"{step.before} -> {step.after}" if step.after != step.before else str(step.after)
+    return f"      {moved:<11}{sentence(step)}"
 
 
 def gpus_line(gpus: Gpus) -> str:

@@ -4,12 +4,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from planner.cli.control.options import settings_options
 from planner.cli.output import output_option
+from planner.cli.shaping import shaped, shaping_options
 from planner.core.role import Role
 from planner.errors import ConfigError, SlaInfeasible
 
@@ -19,43 +20,31 @@ if TYPE_CHECKING:
     from planner.sim.result import SimResult
     from planner.traces import Trace
 
-_SETTINGS = (
-    "sla", "profile", "parallelism", "interval", "cold_start", "stabilization", "max_gpus", "min",
-    "max",
+_ELSEWHERE = (
+    "observe", "connector", "state_dir", "namespace", "store", "model", "journal", "metrics_port",
+    "metrics_timeout", "max_age",
 )  # fmt: skip
 _QUIET_SECONDS = 2.0
 
 
 @click.command()
-@click.option("--trace", "source", required=True, metavar="F", help="Azure CSV, Mooncake JSONL.")
-@click.option("--profile", metavar="P", help="Bundled profile by name, or a file.")
-@click.option("--sla", multiple=True, help="Targets: ttft=200ms,itl=20ms,attainment=99%.")
-@click.option("--prefill", type=click.IntRange(1), help="Prefill replicas at the start.")
-@click.option("--decode", type=click.IntRange(1), help="Decode replicas at the start.")
-@click.option("--aggregated", type=click.IntRange(1), help="Aggregated replicas instead.")
+@shaping_options
+@click.option("--prefill", type=click.IntRange(1), metavar="N", help="Prefill replicas at first.")
+@click.option("--decode", type=click.IntRange(1), metavar="N", help="Decode replicas at first.")
+@click.option("--aggregated", type=click.IntRange(1), metavar="N", help="Aggregated ones instead.")
 @click.option("--static", is_flag=True, help="Never scale; without numbers: the best fixed fleet.")
-@click.option("--speed", type=float, metavar="X", help="Replay X times as fast.")
-@click.option("--swing", metavar="LOW:HIGH", help="Let the speed swing between the two.")
-@click.option("--period", metavar="DURATION", help="Of a swing.", show_default="180s")
-@click.option("--head", metavar="DURATION", help="Only the beginning of the trace.")
-@click.option("--amplify", type=click.IntRange(1), default=1, metavar="N", help="N times the load.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --amplify.")
-@click.option("--cold-start", metavar="DURATION", help="From asking to ready.", show_default="60s")
-@click.option("--interval", metavar="DURATION", help="Between decisions.", show_default="5s")
-@click.option("--stabilization", metavar="DURATION", help="Hold before shrinking.")
-@click.option("--max-gpus", type=int, help="GPUs of all replicas together.")
-@click.option("--min", multiple=True, metavar="ROLE=N", help="Fewest replicas of a role.")
-@click.option("--max", multiple=True, metavar="ROLE=N", help="Most replicas of a role.")
-@click.option("--parallelism", multiple=True, metavar="ROLE=TPn", help="GPUs of one replica.")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file of `planner run`.")
+@settings_options(without=_ELSEWHERE)
 @output_option
 def command(**given: Any) -> None:
-    """Backtest: what the planner would have done on a recorded load, and what came of it."""
+    """Backtest: what the planner would have done on a recorded load, and what came of it.
+
+    Without numbers of replicas the fleet begins with what its first minute needs.
+    """
     from planner.cli.sim_report import print_document, print_report
 
     fleet = _given_fleet(given)
     config, profile = _settled(given, aggregated=Role.AGGREGATED in fleet)
-    trace = _shaped(given)
+    trace = shaped(given)
     started = time.perf_counter()
     with _Progress() as progress:
         result = _run(trace, config, profile, fleet=fleet, static=given["static"], tell=progress)
@@ -114,11 +103,19 @@ def _given_fleet(given: Mapping[str, Any]) -> dict[Role, int]:
 
 
 def _settled(given: Mapping[str, Any], *, aggregated: bool) -> "tuple[PolicyConfig, Profile]":
-    from planner.config import from_environment, from_file, from_flags, policy, settle
+    from planner.config import (
+        Settings,
+        from_environment,
+        from_file,
+        from_flags,
+        policy,
+        settle,
+    )
     from planner.core.policy import AGGREGATED, DISAGGREGATED
     from planner.profiles import bundled_profiles, load_profile
 
-    layers = [from_environment(os.environ), from_flags({name: given[name] for name in _SETTINGS})]
+    flags = {name: given[name] for name in Settings.model_fields if name not in _ELSEWHERE}
+    layers = [from_environment(os.environ), from_flags(flags)]
     if given["config"] is not None:
         layers.insert(0, from_file(given["config"]))
     settings = settle(*layers).settings
@@ -126,44 +123,6 @@ def _settled(given: Mapping[str, Any], *, aggregated: bool) -> "tuple[PolicyConf
         raise ConfigError("no profile is set", hint=f"--profile {bundled_profiles()[0]} or a file")
     config = policy(settings, AGGREGATED if aggregated else DISAGGREGATED)
     return config, load_profile(settings.profile)
-
-
-def _shaped(given: Mapping[str, Any]) -> "Trace":
-    """Return the trace, cut, multiplied and bent as the flags say."""
-    import numpy as np
-
-    from planner.traces import amplify, head, open_trace, speed, swing
-
-    if given["speed"] is not None and given["swing"] is not None:
-        raise ConfigError("--speed with --swing: a swing has its own speeds", hint="--swing 2:12")
-    if given["period"] is not None and given["swing"] is None:
-        raise ConfigError("--period without --swing", hint="--swing 1:6 --period 180s")
-    trace = open_trace(given["source"])
-    if given["head"] is not None:
-        trace = head(trace, _duration("--head", given["head"]))
-    trace = amplify(trace, given["amplify"], rng=np.random.default_rng(given["seed"]))
-    if given["swing"] is not None:
-        low, high = _swing_speeds(given["swing"])
-        return swing(
-            trace, low=low, high=high, period=_duration("--period", given["period"] or "180s")
-        )
-    return trace if given["speed"] is None else speed(trace, given["speed"])
-
-
-def _swing_speeds(text: str) -> tuple[float, float]:
-    low, _, high = text.partition(":")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        raise ConfigError(
-            f"--swing {text}: must be two speeds, LOW:HIGH", hint="--swing 1:6"
-        ) from None
-
-
-def _duration(flag: str, text: str) -> float:
-    from planner.core.units import parse_duration
-
-    return parse_duration(text, what=f"{flag} {text}", hint=f"{flag} {{}}")
 
 
 class _Progress:

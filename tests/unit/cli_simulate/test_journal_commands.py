@@ -15,7 +15,8 @@ SLA = "ttft=200ms,itl=20ms,attainment=99%"
 
 def entry(at: float, *, desired: int, **choices) -> Entry:
     step = Step(reason=Reason.DEMAND_FORECAST, before=2, after=3, inputs={"demand_rps": 41.2})
-    back = Step(reason=Reason.SCALE_DOWN_STABILIZED, before=3, after=desired, inputs={})
+    held = {"remaining_seconds": 220.0}
+    back = Step(reason=Reason.SCALE_DOWN_STABILIZED, before=3, after=desired, inputs=held)
     grows = Decision(role=Role.PREFILL, current=2, raw=3, desired=desired, steps=(step, back))
     stays = Decision(role=Role.DECODE, current=4, raw=4, desired=4, steps=())
     return Entry(
@@ -100,8 +101,8 @@ def test_explain_shows_every_step_with_its_figures(path, capsys):
         "saw: 2/s arrived, 500 tokens in, 100 out, prefill 1 ready + 1 starting, decode 4 ready, "
         "metrics 500ms old",
         "  ~ prefill    2 -> 3 replicas",
-        "      DemandForecast        2 -> 3      demand_rps=41.2",
-        "      ScaleDownStabilized   3 stays",
+        "      2 -> 3     DemandForecast: demand_rps 41.2",
+        "      3          ScaleDownStabilized: 3 would do, held for 3m40s more",
         "    decode     4   (no change)",
         "GPUs 6 -> 7 of 8, $24.50 per hour, predicted attainment 99.4%",
         "result: applied; started prefill-3",

@@ -120,7 +120,7 @@ BAD = [
     pytest.param(["--period", "9s"], 2, "--period without --swing", id="period alone"),
     pytest.param(["--swing", "6"], 2, "must be two speeds", id="swing"),
     pytest.param(["--swing", "6:1"], 2, "at least the first", id="swing order"),
-    pytest.param(["--head", "60"], 2, "--head 60: a duration needs a unit", id="head"),
+    pytest.param(["--head", "60"], 2, "--duration 60: a duration needs a unit", id="head"),
     pytest.param(["--cold-start", "-3s"], 2, "--cold-start -3s", id="cold start"),
     pytest.param(["--min", "decod=2"], 2, "unknown role 'decod'", id="role"),
     pytest.param(["--sla", "ttft=1ms"], 4, "no number of replicas meets it", id="infeasible"),
