@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from planner.core.decide import decide
-from planner.core.observation import Observation
+from planner.core.observation import Observation, Replicas
 from planner.core.plan import Plan
 from planner.core.policy import PolicyConfig
 from planner.core.profile import Profile
@@ -82,6 +82,7 @@ class ControlLoop:
         self._policy = policy
         self._around = around
         self._state = state or PolicyState()
+        self._fleet: Mapping[Role, Replicas] | None = None
         self._seen_at = around.clocks.steady()  # nothing is known from before
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,19 +132,21 @@ class ControlLoop:
         return entry
 
     async def _observe(self) -> tuple[Observation | None, str | None]:
-        """Return what is seen, and why it is not all: None without the fleet itself."""
+        """Return what is seen, and why it is not all; None before the fleet was ever seen.
+
+        While it is away, the fleet is what it last was: held, with the age of that.
+        """
         now, metrics = self._around.clocks.steady(), self._around.metrics
         try:
-            fleet = await self._around.connector.fleet()
+            self._fleet = await self._around.connector.fleet()
+            observation = await self._around.source.observe(self._fleet, now=now)
         except MetricsUnavailable as error:
-            metrics.saw_nothing()
-            return None, str(error)
-        try:
-            observation = await self._around.source.observe(fleet, now=now)
-        except MetricsUnavailable as error:
-            observation = Observation(at=now, fleet=fleet, age_seconds=now - self._seen_at)
-            metrics.saw(observation)
-            return observation, str(error)
+            if self._fleet is None:
+                metrics.saw_nothing()
+                return None, str(error)
+            blind = Observation(at=now, fleet=self._fleet, age_seconds=now - self._seen_at)
+            metrics.saw(blind)
+            return blind, str(error)
         metrics.saw(observation)
         if observation.traffic is None:
             return observation, "no frontend tells its traffic"
@@ -168,7 +171,22 @@ class ControlLoop:
             metrics.acted(REJECTED)
             return _Deed(outcome=REJECTED, refusal=str(error))
         metrics.acted(result.outcome.value)
+        if self._fleet is not None and result.outcome is Outcome.APPLIED:
+            self._fleet = _moved(self._fleet, plan.desired)
         return _Deed(outcome=result.outcome, started=result.started, draining=result.draining)
+
+
+def _moved(fleet: Mapping[Role, Replicas], desired: Mapping[Role, int]) -> Mapping[Role, Replicas]:
+    """Return *fleet* as it is right after it was told to become *desired*."""
+    moved = dict(fleet)
+    for role, count in desired.items():
+        before = fleet.get(role, Replicas())
+        moved[role] = Replicas(
+            ready=min(before.ready, count),
+            starting=max(0, count - before.ready),
+            draining=before.draining + max(0, before.ready - count),
+        )
+    return moved
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.fake import FakeConnector
 from connectors.observe import ObserveConnector
-from planner.core.observation import Observation, RoleLoad, Traffic
+from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
 from planner.core.plan import Reason
 from planner.core.policy import Bounds, PolicyConfig
 from planner.core.role import Role
@@ -179,13 +179,28 @@ async def test_after_an_outage_the_loop_goes_on(world):
     assert here.entries[-2].outcome == "applied"
 
 
-async def test_an_unknown_fleet_is_journalled_and_nothing_decided(world):
+async def test_a_fleet_never_seen_is_journalled_and_nothing_decided(world):
     here = world()
     here.fleet.is_away = True
     await here.run(6)
     (entry,) = here.entries
     assert (entry.observation, entry.plan, entry.outcome) == (None, None, None)
     assert entry.note == "the fleet cannot be read"
+
+
+async def test_a_fleet_out_of_sight_is_held_as_it_was(world):
+    here = world()
+    asyncio.get_running_loop().call_later(7, setattr, here.fleet, "is_away", True)
+    here.source.observation = busy(60)
+    await here.run(16)
+    seen, lost, still_lost = here.entries
+    assert seen.outcome == "applied"
+    assert reasons(lost) == reasons(still_lost) == {Reason.METRICS_UNAVAILABLE}
+    assert lost.plan.desired == seen.plan.desired
+    assert lost.observation.fleet[P] == Replicas(ready=2, starting=seen.plan.desired[P] - 2)
+    assert still_lost.observation.age_seconds == 10.0
+    assert still_lost.note == "the fleet cannot be read"
+    assert len(here.fleet.calls) == 1
 
 
 async def test_frontends_without_traffic_hold_the_fleet(world):
