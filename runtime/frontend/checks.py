@@ -19,10 +19,9 @@ def number(low: float, high: float, *, above_low: bool = False) -> Check:
     span = f"must be a number {'above' if above_low else 'from'} {low:g} to {high:g}"
 
     def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(span)  # noqa: TRY004 - one kind of error for one kind of mistake
-        if not low <= value <= high or (above_low and value == low):
-            raise ValueError(f"{span}, not {_shown(value)}")
+        _require(_is_number(value), span)
+        inside = low <= value <= high and not (above_low and value == low)
+        _require(inside, f"{span}, not {_shown(value)}")
         return float(value)
 
     return check
@@ -34,10 +33,8 @@ def integer(low: int, high: int = 2**63 - 1) -> Check:
     span = f"must be a whole number {bounds}"
 
     def check(value: Any) -> int:
-        if not _is_integer(value):
-            raise ValueError(span)
-        if not low <= value <= high:
-            raise ValueError(f"{span}, not {_shown(value)}")
+        _require(_is_integer(value), span)
+        _require(low <= value <= high, f"{span}, not {_shown(value)}")
         return int(value)
 
     return check
@@ -45,23 +42,26 @@ def integer(low: int, high: int = 2**63 - 1) -> Check:
 
 def flag(value: Any) -> bool:
     """Accept true and false."""
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004
-    return value
+    _require(isinstance(value, bool), "must be true or false")
+    return bool(value)
 
 
 def text(value: Any) -> str:
     """Accept a string."""
-    if not isinstance(value, str):
-        raise ValueError("must be a string")  # noqa: TRY004
-    return value
+    _require(isinstance(value, str), "must be a string")
+    return str(value)
 
 
 def name(value: Any) -> str:
     """Accept a string that is not empty."""
-    if not text(value):
-        raise ValueError("must not be empty")
+    _require(text(value) != "", "must not be empty")
     return str(value)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Accept an object."""
+    _require(isinstance(value, dict), "must be an object")
+    return dict(value)
 
 
 def only(*accepted: Any, what: str = "only the default is supported") -> Check:
@@ -75,36 +75,21 @@ def only(*accepted: Any, what: str = "only the default is supported") -> Check:
     return check
 
 
-def ignored(kind: type) -> Check:
-    """Accept any value of *kind*, which has no effect here."""
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise ValueError(f"must be of type {kind.__name__}")  # noqa: TRY004
-        return value
-
-    return check
-
-
 def stop_strings(value: Any) -> tuple[str, ...]:
     """Accept one stop string or up to 16."""
     stops = [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-        raise ValueError("must be a string or a list of strings")
-    if len(stops) > 16:
-        raise ValueError(f"at most 16 stop strings, not {len(stops)}")
+    are_strings = isinstance(stops, list) and all(isinstance(stop, str) for stop in stops)
+    _require(are_strings, "must be a string or a list of strings")
+    _require(len(stops) <= 16, f"at most 16 stop strings, not {len(stops)}")
     for stop in stops:
-        if not 0 < len(stop) <= 256:
-            raise ValueError(f"a stop string has 1 to 256 characters, not {len(stop)}")
+        _require(0 < len(stop) <= 256, f"a stop string has 1 to 256 characters, not {len(stop)}")
     return tuple(stops)
 
 
 def token_ids(value: Any) -> tuple[int, ...]:
     """Accept up to 128 token ids."""
-    if not is_token_list(value):
-        raise ValueError("must be a list of token ids")
-    if len(value) > 128:
-        raise ValueError(f"at most 128 token ids, not {len(value)}")
+    _require(is_token_list(value), "must be a list of token ids")
+    _require(len(value) <= 128, f"at most 128 token ids, not {len(value)}")
     return tuple(value)
 
 
@@ -115,8 +100,17 @@ def is_token_list(value: Any) -> bool:
     )
 
 
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shown(value: float) -> str:
@@ -125,5 +119,4 @@ def _shown(value: float) -> str:
 
 def _alike(value: Any) -> tuple[type, ...]:
     """Return the types whose values may equal *value*: 0 is 0.0, but not false."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (int, float) if is_number else (type(value),)
+    return (int, float) if _is_number(value) else (type(value),)

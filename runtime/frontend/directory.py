@@ -11,7 +11,7 @@ import msgspec
 from runtime.client import Client
 from runtime.errors import InvalidRequest
 from runtime.frontend.model import ServedModel
-from runtime.frontend.tokenizer import ModelFolderError, ModelTokenizer, load_folder
+from runtime.frontend.tokenizer import ModelFolderError, load_folder
 from runtime.instance import checked_name
 from runtime.models import ModelEntry, decode_entry, instance_of, models_prefix
 from runtime.ports import Watch
@@ -40,13 +40,11 @@ class ModelDirectory:
         *,
         strategy: StrategyName = "round_robin",
         grace: float = 60.0,
-        load: Callable[[str], ModelTokenizer] = load_folder,
-        appeared: Callable[[str], object] = str,
+        appeared: Callable[[str], object],
     ) -> None:
         self._runtime = runtime
         self._strategy: StrategyName = strategy
         self._grace = grace
-        self._load = load
         self._appeared = appeared
         self._models: dict[str, ServedModel] = {}
         self._clients: dict[tuple[str, str], Client] = {}
@@ -136,7 +134,7 @@ class ModelDirectory:
 
     async def _load_model(self, entry: ModelEntry) -> ServedModel | None:
         try:
-            tokenizer = await asyncio.to_thread(self._load, entry.path)
+            tokenizer = await asyncio.to_thread(load_folder, entry.path)
         except ModelFolderError as error:
             self._refuse(entry.name, entry.path, reason=str(error))
             return None

@@ -3,6 +3,7 @@
 A chunk is built from parts made once per response, so a token costs one escape and one join.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 DONE = b"data: [DONE]\n\n"
 
 
-class Shape:
+class Shape(ABC):
     """What the chat and the completion endpoint have in common."""
 
     object_name = ""
@@ -28,13 +29,13 @@ class Shape:
     def __init__(self, request_id: str, *, model: str, created: int) -> None:
         self._facts = {"id": f"{self.id_prefix}{request_id}", "created": created, "model": model}
 
+    @abstractmethod
     def choice(self, text: str, reason: FinishReason) -> Mapping[str, Any]:
         """Return the one choice of a whole response."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last_choice(self, reason: FinishReason) -> Mapping[str, Any]:
         """Return the choice of the chunk that ends a stream."""
-        raise NotImplementedError
 
     def opening(self) -> Mapping[str, Any] | None:
         """Return the choice of the chunk before the first text, if there is one."""

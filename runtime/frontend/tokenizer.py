@@ -80,9 +80,11 @@ def _chat_template(folder: Path) -> ChatTemplate | None:
 
 def _tokenizer_config(folder: Path) -> Mapping[str, Any]:
     file = folder / "tokenizer_config.json"
+    if not file.exists():
+        return {}
     try:
-        config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except (OSError, ValueError) as error:
+        config = json.loads(_read(file))
+    except ValueError as error:
         raise ModelFolderError(f"{file}: {error}") from error
     if not isinstance(config, dict):
         raise ModelFolderError(f"{file}: expected an object")
@@ -92,12 +94,19 @@ def _tokenizer_config(folder: Path) -> Mapping[str, Any]:
 def _template_source(folder: Path, config: Mapping[str, Any]) -> str | None:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        return _read(file)
     source = config.get("chat_template")
     if isinstance(source, list):  # named templates; the unnamed one of old is called default
         named = [entry for entry in source if isinstance(entry, dict)]
         source = next((e.get("template") for e in named if e.get("name") == "default"), None)
     return source if isinstance(source, str) else None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{file}: {error}") from error
 
 
 def _special_tokens(config: Mapping[str, Any]) -> dict[str, str]:

@@ -72,10 +72,11 @@ async def test_a_folder_is_loaded_whole(model_folder):
     ("file", "content", "text"),
     [
         pytest.param("tokenizer.json", None, "no such file", id="no tokenizer"),
-        pytest.param("tokenizer.json", "{}", "tokenizer.json", id="broken tokenizer"),
-        pytest.param("tokenizer_config.json", "[", "tokenizer_config.json", id="broken config"),
-        pytest.param("tokenizer_config.json", "[]", "expected an object", id="config is a list"),
-        pytest.param("chat_template.jinja", "{% if %}", "does not compile", id="broken template"),
+        pytest.param("tokenizer.json", b"{}", "tokenizer.json", id="broken tokenizer"),
+        pytest.param("tokenizer_config.json", b"[", "tokenizer_config.json", id="broken config"),
+        pytest.param("tokenizer_config.json", b"[]", "expected an object", id="config is a list"),
+        pytest.param("chat_template.jinja", b"{% if %}", "does not compile", id="broken template"),
+        pytest.param("chat_template.jinja", b"\xff", "chat_template.jinja", id="not utf-8"),
     ],
 )
 def test_a_folder_that_cannot_be_used_names_the_file(model_folder, tmp_path, file, content, text):
@@ -83,7 +84,7 @@ def test_a_folder_that_cannot_be_used_names_the_file(model_folder, tmp_path, fil
         (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / file).unlink(missing_ok=True)
     if content is not None:
-        (tmp_path / file).write_text(content)
+        (tmp_path / file).write_bytes(content)
     with pytest.raises(ModelFolderError, match=text):
         load_folder(str(tmp_path))
 
