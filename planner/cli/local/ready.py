@@ -12,7 +12,7 @@ from connectors.circus.spec import DeploymentSpec
 from planner.cli.local.view import Frontend, open_fleet
 from planner.core.observation import Replicas
 from planner.core.role import Role
-from planner.errors import PlannerError
+from planner.errors import MetricsUnavailable, PlannerError
 
 _POLL_SECONDS = 0.05
 _LIVES = 3
@@ -76,7 +76,10 @@ class _Waiting:
         if broken is not None:
             log = Path(self._spec.log_directory) / f"{broken}.log"
             raise PlannerError(f"{broken} does not start: {last_line(log)}", hint=f"see {log}")
-        fleet = await connector.fleet()
+        try:
+            fleet = await connector.fleet()
+        except MetricsUnavailable:  # discovery is still coming up
+            return False
         for role, count in self._wanted.items():
             if fleet[role].ready >= count:
                 self._tell_once(f"{role} is ready ({count} of {count})")

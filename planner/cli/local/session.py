@@ -18,7 +18,7 @@ from planner.cli.local.signals import Signals
 from planner.cli.local.start import Folders, kill, start
 from planner.cli.output import notice
 from planner.core.units import format_duration, parse_duration
-from planner.errors import ConfigError, PlannerError
+from planner.errors import PlannerError
 
 _READY_SECONDS = 60.0  # on top of the cold start
 
@@ -30,7 +30,6 @@ async def serve(choices: Choices, *, detach: bool) -> int:
     nothing left of it.
     """
     check(choices)
-    _create(choices)
     with hold_lock(choices.state) as lock:
         signals = Signals()
         starting = asyncio.create_task(_bring_up(choices, lock=lock, detach=detach))
@@ -42,14 +41,6 @@ async def serve(choices: Choices, *, detach: bool) -> int:
             return signals.exit_code
         daemon, spec = starting.result()
         return 0 if detach else await _tend(daemon, spec, choices, signals)
-
-
-def _create(choices: Choices) -> None:
-    try:
-        choices.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"--state-dir {choices.state}: {error.strerror}"
-        raise ConfigError(message, hint="--state-dir DIR") from error
 
 
 async def _bring_up(choices: Choices, *, lock: int, detach: bool) -> tuple[Daemon, DeploymentSpec]:

