@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from runtime.call import Call, Deadline
 from runtime.connections import Connections
@@ -17,6 +18,8 @@ from runtime.stream.server import StreamServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from runtime.stream.receiver import InboundConnection
 
 _GRACE_SECONDS = 0.25  # within it the worker's own word on the deadline may still arrive
 
@@ -40,6 +43,7 @@ class Dispatch:
         self._prologue_timeout = connections.config.prologue_timeout
         self._streams = streams
         self._in_flight: dict[int, int] = {}
+        self._lines: WeakValueDictionary[int, InboundConnection] = WeakValueDictionary()
         self.in_flight: Mapping[int, int] = MappingProxyType(self._in_flight)
 
     async def send(self, request: Outgoing, record: InstanceRecord) -> Call:
@@ -55,6 +59,9 @@ class Dispatch:
             opened=partial(_settle, prologue),
             ended=partial(self._release, record.instance_id),
         )
+        line = self._lines.get(record.instance_id)
+        if line is not None and not line.lost.is_set():
+            stream.depend_on(line)
         self._take(record.instance_id)
         try:
             await self._accepted(request, record, stream_id=stream.id, prologue=prologue)
@@ -62,6 +69,8 @@ class Dispatch:
         except BaseException:
             stream.discard()
             raise
+        if stream.line is not None:
+            self._lines[record.instance_id] = stream.line
         if left is not None:
             stream.expire_in(left + _GRACE_SECONDS)
         return Call(record.instance_id, stream)

@@ -10,6 +10,8 @@ from runtime.frames import FrameKind
 if TYPE_CHECKING:
     from runtime.stream.receiver import InboundConnection
 
+_REDIAL_SECONDS = 0.25  # in which a worker that is alive has dialled again
+
 
 class Sink(Protocol):
     """Takes a response as it arrives; called from the connection's own callback, so never blocks.
@@ -73,6 +75,7 @@ class InboundStream:
         "_timer",
         "id",
         "is_over",
+        "line",
         "losses",
         "on_data",
     )
@@ -98,9 +101,18 @@ class InboundStream:
         self._ended = ended
         self._reattach = reattach
         self._connection: InboundConnection | None = None
+        self.line: InboundConnection | None = None
         self._is_open = False
         self._stop_asked = False
         self._timer: asyncio.TimerHandle | None = None
+
+    def depend_on(self, line: "InboundConnection") -> None:
+        """Break soon after *line*, on which the worker that is asked has answered before.
+
+        `line` is then the connection of the worker that has accepted, or is expected to.
+        """
+        self.line = line
+        line.expect(self)
 
     def expire_in(self, seconds: float) -> None:
         """Kill it with DeadlineExceeded unless it is over in *seconds*."""
@@ -127,13 +139,20 @@ class InboundStream:
 
     def attach(self, connection: "InboundConnection") -> None:
         """Receive from *connection* from here on: the worker has accepted."""
-        self._connection = connection
+        self._leave_line()
+        self._stop_timer()
+        self._connection = self.line = connection
         if not self._is_open:
             self._is_open = True
             if self._opened is not None:
                 self._opened(None)
         if self._stop_asked:
             connection.send(FrameKind.STOP, self.id)
+
+    def line_lost(self, fault: RuntimeFault) -> None:
+        """Take note that the worker that is asked has gone, or has closed an idle connection."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_REDIAL_SECONDS, self.end, fault)
 
     def detach(self) -> None:
         """Take it from the worker that has it, if any, for another one."""
@@ -175,10 +194,19 @@ class InboundStream:
             self._connection.forget(self)
             self._connection = None
 
-    def _leave(self) -> None:
-        self.is_over = True
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def _leave_line(self) -> None:
+        if self.line is not None:
+            self.line.expect_no_more(self)
+
+    def _leave(self) -> None:
+        self.is_over = True
+        self._leave_line()
+        self._stop_timer()
         self._forget_worker()
         self._desk.release(self)
         if self._ended is not None:

@@ -21,6 +21,7 @@ class InboundConnection(asyncio.Protocol):
         self.lost = asyncio.Event()
         self._desk = desk
         self._streams: dict[int, InboundStream] = {}
+        self._expected: set[InboundStream] = set()
         self._parser = FrameParser(self._take, limits)
         self._transport: asyncio.Transport | None = None
         self._peer: object = None
@@ -45,15 +46,26 @@ class InboundConnection(asyncio.Protocol):
         self._transport = None
         self.lost.set()
         self._desk.disconnected(self)
+        reason = f": {exc}" if exc else ""
+        fault = StreamBroken(f"the connection of {self._peer} ended{reason}")
         streams, self._streams = self._streams, {}
         for stream in streams.values():
-            reason = f": {exc}" if exc else ""
-            stream.lost(StreamBroken(f"the connection of {self._peer} ended{reason}"))
+            stream.lost(fault)
+        for stream in self._expected:
+            stream.line_lost(fault)
 
     def send(self, kind: FrameKind, stream_id: int) -> None:
         """Send a frame that has only a kind."""
         if self._transport is not None:
             self._transport.write(encode_frame(kind, stream_id))
+
+    def expect(self, stream: InboundStream) -> None:
+        """Tell *stream* if this connection ends before a worker has accepted it."""
+        self._expected.add(stream)
+
+    def expect_no_more(self, stream: InboundStream) -> None:
+        """Let *stream* be: it is accepted or over."""
+        self._expected.discard(stream)
 
     def forget(self, stream: InboundStream) -> None:
         """Let data of *stream* that is still on its way be ignored."""

@@ -23,7 +23,7 @@ async def who(request, context):
 @pytest.fixture
 async def fleet(deployment):
     """Serve on one runtime under the ids 1, 2, ...; returns the served endpoints by id."""
-    worker = await deployment.connect(prologue_timeout=0.05)
+    worker = await deployment.connect()
     endpoint = worker.endpoint("worker", "generate")
 
     async def serve(count):
@@ -36,7 +36,7 @@ async def fleet(deployment):
 
 @pytest.fixture
 async def client(deployment):
-    caller = await deployment.connect(prologue_timeout=0.05)
+    caller = await deployment.connect()
     return await caller.endpoint("worker", "generate").client()
 
 
@@ -58,13 +58,34 @@ async def test_a_vanished_instance_is_passed_over(fleet, client):
     assert client.in_flight(1) == client.in_flight(2) == 0
 
 
-async def test_a_silent_instance_is_passed_over(fleet, client, deployment):
+async def test_a_silent_instance_is_passed_over(fleet, deployment):
     served = await fleet(2)
     await gone(served[1])
     await deployment.runtimes[0].plane.serve(served[1].instance.subject, deaf)
-    await client.wait_for_instances(2, timeout=1)
+    hasty = await deployment.connect(prologue_timeout=0.2)
+    client = await hasty.endpoint("worker", "generate").client()
     stream = await client.generate(None)
     assert stream.instance_id == 2
+
+
+async def test_an_instance_that_dies_after_taking_the_request_costs_no_timeout(fleet, deployment):
+    served = await fleet(1)
+    other = await deployment.connect()
+    client = await (await deployment.connect()).endpoint("worker", "generate").client()
+    assert await client.call(None) == "alive"
+    await gone(served[1])
+    taken = asyncio.Event()
+
+    async def die(message):
+        taken.set()
+
+    await deployment.runtimes[0].plane.serve(served[1].instance.subject, die)
+    asking = asyncio.create_task(client.generate(None))
+    await taken.wait()
+    await other.endpoint("worker", "generate").serve(who, instance_id=2)
+    await deployment.runtimes[0].close()
+    async with asyncio.timeout(1):
+        assert (await asking).instance_id == 2
 
 
 async def test_an_instance_that_drains_unseen_is_passed_over(fleet, client):

@@ -182,6 +182,24 @@ async def test_a_stop_before_the_acceptance_is_sent_with_it(server, dial):
         assert await wire.reader.readexactly(20) == encode_frame(FrameKind.STOP, stream.id)
 
 
+@pytest.mark.parametrize("is_alive", [True, False])
+async def test_a_lost_line_leaves_time_to_dial_again(server, dial, open_stream, is_alive):
+    line, old = (await open_stream())[::2]
+    sink = Recorder()
+    stream = server.expect(sink)
+    stream.depend_on(line.line)
+    await old.close()
+    await line.line.lost.wait()
+    if is_alive:
+        wire = await dial()
+        wire.send(FrameKind.PROLOGUE, stream)
+        await asyncio.sleep(0.3)
+        wire.send(FrameKind.END, stream)
+    async with asyncio.timeout(1):
+        await sink.over.wait()
+    assert [fault is None for fault in sink.ends] == [is_alive]
+
+
 async def test_a_refusal_without_a_listener_is_the_end(server, dial):
     sink = Recorder()
     stream = server.expect(sink)
