@@ -44,6 +44,7 @@ def command(**given: Any) -> None:
 
     fleet = _given_fleet(given)
     config, profile = _settled(given, aggregated=Role.AGGREGATED in fleet)
+    _check_budget(fleet, config)
     trace = shaped(given)
     started = time.perf_counter()
     with _Progress() as progress:
@@ -100,6 +101,15 @@ def _given_fleet(given: Mapping[str, Any]) -> dict[Role, int]:
             hint=f"--{role} {fleet[role]} --{other} 1",
         )
     return fleet
+
+
+def _check_budget(fleet: Mapping[Role, int], config: "PolicyConfig") -> None:
+    gpus = sum(count * config.gpus_per_replica(role) for role, count in fleet.items())
+    if config.max_gpus is not None and gpus > config.max_gpus:
+        raise ConfigError(
+            f"--max-gpus {config.max_gpus}: the fleet to begin with holds {gpus} GPUs",
+            hint=f"--max-gpus {gpus}",
+        )
 
 
 def _settled(given: Mapping[str, Any], *, aggregated: bool) -> "tuple[PolicyConfig, Profile]":

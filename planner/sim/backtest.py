@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from planner.core.budget import fitted
 from planner.core.decide import decide
 from planner.core.observation import Observation
 from planner.core.plan import Plan
@@ -64,7 +65,7 @@ def backtest(
 
 
 def opening_fleet(trace: Trace, config: PolicyConfig, profile: Profile) -> dict[Role, int]:
-    """Return replicas sized for the load with which *trace* begins, inside the bounds.
+    """Return replicas sized for the load with which *trace* begins, inside bounds and budget.
 
     That is a deployment which fits its traffic so far; what follows is the policy's to meet.
     Raises SlaInfeasible, and TraceError for a trace without requests.
@@ -75,7 +76,15 @@ def opening_fleet(trace: Trace, config: PolicyConfig, profile: Profile) -> dict[
         raise TraceError(f"trace {trace.name}: no requests left", hint="widen the window")
     engines = {role: profile.at(config.parallelism.get(role)).parallelism for role in config.roles}
     sizing = size(profile, config.sla, workload(beginning), roles=config.roles, parallelism=engines)
-    return {role: config.bounds[role].clamp(s.replicas) for role, s in sizing.roles.items()}
+    counts = {role: config.bounds[role].clamp(part.replicas) for role, part in sizing.roles.items()}
+    if config.max_gpus is None:
+        return counts
+    return fitted(
+        counts,
+        floors={role: config.bounds[role].minimum for role in counts},
+        gpus_per_replica={role: config.gpus_per_replica(role) for role in counts},
+        max_gpus=config.max_gpus,
+    )
 
 
 def workload(trace: Trace) -> Workload:

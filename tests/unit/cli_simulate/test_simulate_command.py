@@ -106,6 +106,11 @@ def test_settings_come_from_a_file_too(capsys, tmp_path):
     assert document["sla"] == {"ttft_ms": 200.0, "itl_ms": None, "attainment": 0.99}
 
 
+def test_the_budget_holds_from_the_first_instant(capsys):
+    document = printed(capsys, "--amplify", "20", "--start", "2m", "--max-gpus", "4")
+    assert document["peak_gpus"] == 4
+
+
 BAD = [
     pytest.param(["--trace", "no.csv"], 2, "trace no.csv: no such file", id="trace"),
     pytest.param(["--sla", "ttft=200"], 2, "a duration needs a unit", id="sla"),
@@ -113,6 +118,12 @@ BAD = [
     pytest.param(["--prefill", "2"], 2, "--decode is missing", id="half a fleet"),
     pytest.param(
         ["--aggregated", "1", "--decode", "1"], 2, "one or the other", id="two topologies"
+    ),
+    pytest.param(
+        ["--prefill", "2", "--decode", "3", "--max-gpus", "4"],
+        2,
+        "begin with holds 5 GPUs",
+        id="budget",
     ),
     pytest.param(["--prefill", "0"], 2, "0 is not in the range x>=1", id="no replicas"),
     pytest.param(["--speed", "0"], 2, "speed 0: must be", id="speed"),
