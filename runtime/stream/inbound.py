@@ -60,7 +60,8 @@ class InboundStream:
     sink hears nothing of a stream that never opened. *ended* is called once on every path. With
     *reattach* neither a broken connection nor a retryable fault is the end: the stream waits for
     another prologue, for work that is delivered again when a worker died or gave it back. The
-    newest prologue counts, so a worker that hangs loses it to the next one.
+    newest prologue counts, so a worker that hangs loses it to the next one; *losses* counts the
+    workers that died or gave it back.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class InboundStream:
         "_desk",
         "_ended",
         "_is_open",
+        "_line_timer",
         "_opened",
         "_reattach",
         "_sink",
@@ -105,6 +107,7 @@ class InboundStream:
         self._is_open = False
         self._stop_asked = False
         self._timer: asyncio.TimerHandle | None = None
+        self._line_timer: asyncio.TimerHandle | None = None
 
     def depend_on(self, line: "InboundConnection") -> None:
         """Break soon after *line*, on which the worker that is asked has answered before.
@@ -140,7 +143,6 @@ class InboundStream:
     def attach(self, connection: "InboundConnection") -> None:
         """Receive from *connection* from here on: the worker has accepted."""
         self._leave_line()
-        self._stop_timer()
         self._connection = self.line = connection
         if not self._is_open:
             self._is_open = True
@@ -152,7 +154,7 @@ class InboundStream:
     def line_lost(self, fault: RuntimeFault) -> None:
         """Take note that the worker that is asked has gone, or has closed an idle connection."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_REDIAL_SECONDS, self.end, fault)
+        self._line_timer = loop.call_later(_REDIAL_SECONDS, self.end, fault)
 
     def detach(self) -> None:
         """Take it from the worker that has it, if any, for another one."""
@@ -194,19 +196,17 @@ class InboundStream:
             self._connection.forget(self)
             self._connection = None
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _leave_line(self) -> None:
         if self.line is not None:
             self.line.expect_no_more(self)
+        if self._line_timer is not None:
+            self._line_timer.cancel()
 
     def _leave(self) -> None:
         self.is_over = True
         self._leave_line()
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         self._forget_worker()
         self._desk.release(self)
         if self._ended is not None:

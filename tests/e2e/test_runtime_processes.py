@@ -5,12 +5,13 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from runtime import Client, DistributedRuntime, RuntimeConfig
-from runtime.errors import StreamBroken
+from runtime.errors import NoInstances, StreamBroken
 
 pytestmark = pytest.mark.e2e
 
@@ -97,14 +98,23 @@ async def until(ends: Client, **expected: int) -> float:
                 return time.monotonic() - began
 
 
-async def test_services_find_and_call_each_other(start, caller):
-    await asyncio.gather(start("Doubler"), start("Counter"))
-    doubled = await caller.endpoint("Doubler", "count").client()
-    counter = await caller.endpoint("Counter", "count").client()
-    await doubled.wait_for_instances(timeout=START_SECONDS)
-    await counter.wait_for_instances(timeout=START_SECONDS)
-    stream = await doubled.generate(5, response_type=int)
-    assert [number async for number in stream] == [0, 2, 4, 6, 8]
+async def doubled(client: Client, upto: int) -> list[int]:
+    return [number async for number in await client.generate(upto, response_type=int)]
+
+
+async def test_services_find_each_other_in_any_order(start, caller):
+    await start("Doubler")
+    client = await caller.endpoint("Doubler", "count").client()
+    await client.wait_for_instances(timeout=START_SECONDS)
+    with pytest.raises(NoInstances, match="Counter"):
+        await doubled(client, 5)
+    await start("Counter")
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            with suppress(NoInstances):  # until the doubler has heard of the counter
+                assert await doubled(client, 5) == [0, 2, 4, 6, 8]
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_a_killed_worker_breaks_its_streams_at_once_and_is_passed_over(counters):

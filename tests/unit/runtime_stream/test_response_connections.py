@@ -6,7 +6,14 @@ import logging
 import msgspec
 import pytest
 
-from runtime.errors import Draining, MalformedFrame, Overloaded, RuntimeFault, StreamBroken
+from runtime.errors import (
+    DeadlineExceeded,
+    Draining,
+    MalformedFrame,
+    Overloaded,
+    RuntimeFault,
+    StreamBroken,
+)
 from runtime.frames import FrameKind, FrameLimits, encode_fault, encode_frame
 from runtime.stream.pool import ConnectionPool
 from runtime.stream.server import StreamServer
@@ -227,6 +234,16 @@ async def test_a_stream_that_reattaches_outlives_workers(server, dial):
     last.send(FrameKind.END, stream)
     await sink.over.wait()
     assert (sink.items, sink.ends) == ([b"1", b"2"], [None])
+
+
+async def test_the_time_of_a_stream_runs_from_before_its_acceptance(server, dial):
+    sink, wire = Recorder(), await dial()
+    stream = server.expect(sink, reattach=True)
+    stream.expire_in(0.05)
+    wire.send(FrameKind.PROLOGUE, stream)
+    async with asyncio.timeout(1):
+        await sink.over.wait()
+    assert isinstance(sink.ends[0], DeadlineExceeded)
 
 
 async def test_the_newest_prologue_has_a_stream_that_reattaches(server, dial):
