@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from planner.core.policy import PolicyConfig
     from planner.core.profile import Profile
     from planner.sim.result import SimResult
+    from planner.sim.run import Scenario
     from planner.traces import Trace
 
 _ELSEWHERE = (
@@ -33,6 +34,14 @@ _QUIET_SECONDS = 2.0
 @click.option("--decode", type=click.IntRange(1), metavar="N", help="Decode replicas at first.")
 @click.option("--aggregated", type=click.IntRange(1), metavar="N", help="Aggregated ones instead.")
 @click.option("--static", is_flag=True, help="Never scale; without numbers: the best fixed fleet.")
+@click.option(
+    "--max-local-prefill-length", type=click.IntRange(0), default=0, metavar="N",
+    help="Prompt tokens up to which decode replicas prefill themselves.  [default: 0]",
+)  # fmt: skip
+@click.option(
+    "--max-prefill-queue-size", type=click.IntRange(0), metavar="N",
+    help="Prompts in the prefill queue above which they do, too; unlimited when left out.",
+)  # fmt: skip
 @settings_options(without=_ELSEWHERE)
 @output_option
 def command(**given: Any) -> None:
@@ -41,6 +50,7 @@ def command(**given: Any) -> None:
     Without numbers of replicas the fleet begins with what its first minute needs.
     """
     from planner.cli.sim_report import print_document, print_report
+    from planner.sim.backtest import backtest, opening_fleet
 
     fleet = _given_fleet(given)
     config, profile = _settled(given, aggregated=Role.AGGREGATED in fleet)
@@ -48,33 +58,48 @@ def command(**given: Any) -> None:
     trace = shaped(given)
     started = time.perf_counter()
     with _Progress() as progress:
-        result = _run(trace, config, profile, fleet=fleet, static=given["static"], tell=progress)
+        if given["static"]:
+            result = _unscaled(trace, config, _scenario(given, config, profile, fleet), progress)
+        else:
+            initial = fleet or opening_fleet(trace, config, profile)
+            begun = _scenario(given, config, profile, initial)
+            result = backtest(trace, config, profile, fleet=begun, progress=progress)
     wall_seconds = time.perf_counter() - started
     show = print_document if given["output"] == "json" else print_report
     show(trace.name, result, wall_seconds=wall_seconds)
 
 
-def _run(
-    trace: "Trace",
+def _scenario(
+    given: Mapping[str, Any],
     config: "PolicyConfig",
     profile: "Profile",
-    *,
-    fleet: Mapping[Role, int],
-    static: bool,
-    tell: Callable[[float], None],
+    initial: Mapping[Role, int],
+) -> "Scenario":
+    from planner.sim.backtest import scenario
+    from planner.sim.deployment import RemotePrefill
+
+    remote_prefill = RemotePrefill(
+        max_local_prefill_length=given["max_local_prefill_length"],
+        max_prefill_queue_size=given["max_prefill_queue_size"],
+    )
+    return scenario(config, profile, initial, remote_prefill=remote_prefill)
+
+
+def _unscaled(
+    trace: "Trace",
+    config: "PolicyConfig",
+    scenario: "Scenario",
+    progress: Callable[[float], None],
 ) -> "SimResult":
+    """Return the run of the fixed fleet that was asked for, else of the best one."""
     from planner.core.units import format_share
-    from planner.sim.backtest import backtest, opening_fleet, scenario
     from planner.sim.run import simulate
     from planner.sim.static import best_static
 
-    if not static:
-        initial = fleet or opening_fleet(trace, config, profile)
-        return backtest(trace, config, profile, initial=initial, progress=tell)
-    if fleet:
-        return simulate(trace, scenario(config, profile, fleet), progress=tell)
+    if scenario.initial:
+        return simulate(trace, scenario, progress=progress)
     most = {role: config.bounds[role].maximum for role in config.roles}
-    best = best_static(trace, scenario(config, profile, most), most=most, progress=tell)
+    best = best_static(trace, scenario, most=most, progress=progress)
     if best.attainment < config.sla.attainment:
         fleet_text = " and ".join(f"{count} {role}" for role, count in most.items())
         raise SlaInfeasible(

@@ -14,6 +14,7 @@ from planner.core.sizing import size
 from planner.core.state import PolicyState
 from planner.core.workload import Workload
 from planner.errors import TraceError
+from planner.sim.deployment import RemotePrefill
 from planner.sim.result import SimResult
 from planner.sim.run import Scenario, simulate, unheard
 from planner.traces import Trace, head
@@ -37,8 +38,17 @@ class Decisions:
         return plan.desired
 
 
-def scenario(config: PolicyConfig, profile: Profile, initial: Mapping[Role, int]) -> Scenario:
-    """Return the deployment that *config* describes, with *initial* replicas ready."""
+def scenario(
+    config: PolicyConfig,
+    profile: Profile,
+    initial: Mapping[Role, int],
+    *,
+    remote_prefill: RemotePrefill | None = None,
+) -> Scenario:
+    """Return the deployment that *config* describes, with *initial* replicas ready.
+
+    Without *remote_prefill* every prompt is prefilled by a prefill replica.
+    """
     return Scenario(
         sla=config.sla,
         models={role: profile.engine(config.parallelism.get(role)) for role in config.roles},
@@ -46,6 +56,7 @@ def scenario(config: PolicyConfig, profile: Profile, initial: Mapping[Role, int]
         gpus_per_replica={role: config.gpus_per_replica(role) for role in config.roles},
         cold_start_seconds=config.cold_start_seconds,
         interval_seconds=config.interval_seconds,
+        remote_prefill=remote_prefill or RemotePrefill(),
     )
 
 
@@ -54,12 +65,11 @@ def backtest(
     config: PolicyConfig,
     profile: Profile,
     *,
-    initial: Mapping[Role, int],
+    fleet: Scenario,
     progress: Callable[[float], None] = unheard,
 ) -> SimResult:
-    """Return what becomes of *trace* when `decide` scales the fleet, with all its plans."""
+    """Return what becomes of *trace* when `decide` scales *fleet*, with all its plans."""
     decisions = Decisions(config, profile)
-    fleet = scenario(config, profile, initial)
     result = simulate(trace, fleet, policy=decisions, progress=progress)
     return replace(result, plans=tuple(decisions.plans))
 

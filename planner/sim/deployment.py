@@ -2,26 +2,39 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from planner.core.engine import EngineModel
 from planner.core.observation import Observation, RoleLoad
 from planner.core.role import Role
-from planner.sim.aggregated import AggregatedEngine
-from planner.sim.decode import DecodeEngine
 from planner.sim.engine import KvMemory, SimulatedEngine
 from planner.sim.fleet import Fleet
 from planner.sim.ledger import Ledger
 from planner.sim.prefill import PrefillEngine
+from planner.sim.serving import ServingEngine
 from planner.sim.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemotePrefill:
+    """When a decode replica has a prompt prefilled elsewhere; the rest it prefills itself.
+
+    The names are those of the settings that decode workers follow.
+    """
+
+    max_local_prefill_length: int = 0
+    """Prompt tokens up to which it prefills itself."""
+    max_prefill_queue_size: int | None = None
+    """Prompts waiting and in work at which no more are sent away; None is any number."""
 
 
 class Deployment:
     """Routes requests as the product does, over the replicas of its `fleet`.
 
     A request goes to the serving replica with the fewest requests (decode, or aggregated) and
-    waits where there is none. A decode replica sends the prompt to the shared prefill queue once
-    it has memory for it; the KV cache comes back over the network.
+    waits where there is none. A decode replica that does not prefill it itself sends the prompt to
+    the shared prefill queue once it has memory for it; the KV cache comes back over the network.
     """
 
     def __init__(
@@ -31,15 +44,17 @@ class Deployment:
         ledger: Ledger,
         *,
         cold_start_seconds: float,
+        remote_prefill: RemotePrefill,
     ) -> None:
         self._models = models
+        self._remote_prefill = remote_prefill
         self._timeline = timeline
         self._ledger = ledger
         self._front = Role.AGGREGATED if Role.AGGREGATED in models else Role.DECODE
         self._capacity = KvMemory(models[self._front])
         self._prefill_queue: deque[int] = deque()
         self._homeless: deque[int] = deque()
-        self._homes: dict[int, DecodeEngine] = {}
+        self._homes: dict[int, ServingEngine] = {}
         self.fleet = Fleet(
             tuple(models),
             timeline,
@@ -86,15 +101,11 @@ class Deployment:
 
     def _build(self, role: Role) -> SimulatedEngine:
         model, timeline, ledger = self._models[role], self._timeline, self._ledger
-        match role:
-            case Role.AGGREGATED:
-                return AggregatedEngine(model, timeline, ledger)
-            case Role.DECODE:
-                return DecodeEngine(model, timeline, ledger, send_to_prefill=self._queue_prefill)
-            case Role.PREFILL:
-                return PrefillEngine(
-                    model, timeline, ledger, queue=self._prefill_queue, deliver=self._deliver
-                )
+        if role is Role.PREFILL:
+            return PrefillEngine(
+                model, timeline, ledger, queue=self._prefill_queue, deliver=self._deliver
+            )
+        return ServingEngine(model, timeline, ledger, send_to_prefill=self._queue_prefill)
 
     def _welcome(self, _: Role, engine: SimulatedEngine) -> None:
         """Give a replica that begins to serve what waited for one."""
@@ -106,10 +117,26 @@ class Deployment:
             self._enter(engine, request)
 
     def _enter(self, engine: SimulatedEngine, request: int) -> None:
-        assert isinstance(engine, AggregatedEngine | DecodeEngine)
-        if isinstance(engine, DecodeEngine):
+        assert isinstance(engine, ServingEngine)
+        is_remote = self._is_remote(request)
+        if is_remote:
             self._homes[request] = engine
-        engine.enter(request)
+        engine.enter(request, is_remote=is_remote)
+
+    def _is_remote(self, request: int) -> bool:
+        limits = self._remote_prefill
+        if self._front is Role.AGGREGATED or not self.fleet.serving(Role.PREFILL):
+            return False
+        if self._ledger.isl[request] <= limits.max_local_prefill_length:
+            return False
+        most = limits.max_prefill_queue_size
+        return most is None or self._prefills() < most
+
+    def _prefills(self) -> int:
+        """Return the prompts that wait for a prefill replica or are in work there."""
+        return len(self._prefill_queue) + sum(
+            engine.in_flight for engine in self.fleet.serving(Role.PREFILL)
+        )
 
     def _queue_prefill(self, request: int) -> None:
         self._prefill_queue.append(request)

@@ -9,7 +9,7 @@ from planner.core.engine import EngineModel
 from planner.core.observation import Observation
 from planner.core.role import Role
 from planner.core.sla import Sla
-from planner.sim.deployment import Deployment
+from planner.sim.deployment import Deployment, RemotePrefill
 from planner.sim.ledger import Ledger
 from planner.sim.result import SimResult
 from planner.sim.timeline import Timeline
@@ -31,6 +31,8 @@ class Scenario:
     cold_start_seconds: float = 60.0
     interval_seconds: float = 5.0
     """Between two looks of the policy."""
+    remote_prefill: RemotePrefill = field(default_factory=RemotePrefill)
+    """What decode replicas send to prefill replicas; everything unless told."""
     patience_seconds: float = 600.0
     """After the last arrival; who has not finished by then never will."""
 
@@ -73,6 +75,7 @@ class _Simulation:
             self._timeline,
             self._ledger,
             cold_start_seconds=scenario.cold_start_seconds,
+            remote_prefill=scenario.remote_prefill,
         )
 
     def result(self) -> SimResult:

@@ -29,7 +29,8 @@ def day() -> Trace:
 
 
 def run(day: Trace, config: PolicyConfig) -> SimResult:
-    return backtest(day, config, PROFILE, initial=opening_fleet(day, config, PROFILE))
+    fleet = scenario(config, PROFILE, opening_fleet(day, config, PROFILE))
+    return backtest(day, config, PROFILE, fleet=fleet)
 
 
 def most(result: SimResult) -> Mapping[Role, int]:

@@ -83,6 +83,14 @@ def test_the_page_says_whether_the_target_is_met(capsys):
     assert captured.err == ""
 
 
+def test_prompts_that_decode_replicas_prefill_themselves_cost_itl(capsys):
+    static = ["--static", "--prefill", "1", "--decode", "1"]
+    away = printed(capsys, *static)
+    local = printed(capsys, *static, "--max-local-prefill-length", "1000")
+    none_away = printed(capsys, *static, "--max-prefill-queue-size", "0")
+    assert away["itl_ms"]["p95"] < local["itl_ms"]["p95"] < none_away["itl_ms"]["p95"]
+
+
 @pytest.mark.parametrize("quiet", [False, True], ids=["loud", "quiet"])
 def test_a_long_wait_shows_progress_on_a_terminal_and_leaves_nothing(capsys, monkeypatch, quiet):
     monkeypatch.setattr("planner.cli.simulate._QUIET_SECONDS", -1.0)
