@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from planner.core.demand import replicas_needed, spread_seconds
 from planner.core.engine import EngineModel
 from planner.core.forecast import Interval, Series, learned
-from planner.core.observation import Traffic
+from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
@@ -53,18 +53,28 @@ def remembered(
     engines: Mapping[Role, EngineModel],
     state: PolicyState,
     *,
-    at: float,
+    observation: Observation,
     traffic: Traffic,
 ) -> PolicyState:
-    """Return *state* having seen *traffic*, the interval that ends *at*."""
+    """Return *state* having seen *observation* and its *traffic*."""
     lengths_seconds = max(_LENGTHS_LEADS * config.lead_seconds, _SHORTEST_LENGTHS_SECONDS)
-    flows = state.flows.seen(traffic, smoothing_seconds=lengths_seconds)
-    interval = _Interval(at=at, traffic=traffic, flows=flows)
+    flows = state.flows.seen(
+        traffic, running=_decoding(observation), smoothing_seconds=lengths_seconds
+    )
+    interval = _Interval(at=observation.at, traffic=traffic, flows=flows)
     roles = {
         role: _seen(config, role, engine, state.role(role), interval)
         for role, engine in engines.items()
     }
     return replace(state, flows=flows, roles=roles)
+
+
+def _decoding(observation: Observation) -> int | None:
+    """Return how many requests are being decoded; None when a role that does does not tell."""
+    roles = [role for role in observation.load if role is not Role.PREFILL]
+    running = [observation.load[role].running for role in roles]
+    known = [count for count in running if count is not None]
+    return sum(known) if known and len(known) == len(running) else None
 
 
 def _seen(

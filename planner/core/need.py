@@ -27,7 +27,9 @@ def needs_by_sla(
     """Return the state that has seen *observation*, and what each role needs by itself."""
     headrooms = {role: _headroom(config, state.role(role)) for role in engines}
     if observation.traffic is not None:
-        state = remembered(config, engines, state, at=observation.at, traffic=observation.traffic)
+        state = remembered(
+            config, engines, state, observation=observation, traffic=observation.traffic
+        )
     decisions = {}
     for role, engine in engines.items():
         decision = Decision.unmoved(role, observation.replicas(role).current)

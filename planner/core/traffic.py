@@ -8,6 +8,9 @@ from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 
+# How far the outputs of unfinished requests may raise the mean length of the finished ones.
+_MOST_UNFINISHED = 2.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flows:
@@ -20,9 +23,11 @@ class Flows:
     finished: float = 0.0
     osl: float = 0.0
     context_osl: float = 0.0
+    generated: float = 0.0
+    """Tokens generated, of finished and unfinished requests."""
 
-    def seen(self, traffic: Traffic, *, smoothing_seconds: float) -> "Flows":
-        """Return these flows having seen *traffic*."""
+    def seen(self, traffic: Traffic, *, running: int | None, smoothing_seconds: float) -> "Flows":
+        """Return these flows having seen *traffic*, with *running* requests decoding at its end."""
         total = self.seen_seconds + traffic.seconds
         gain = min(1.0, traffic.seconds / min(total, smoothing_seconds))
 
@@ -37,6 +42,7 @@ class Flows:
             finished=smoothed(self.finished, traffic.finished),
             osl=smoothed(self.osl, traffic.osl_sum),
             context_osl=smoothed(self.context_osl, traffic.context_osl_sum),
+            generated=smoothed(self.generated, _generated(traffic, running)),
         )
 
     def workload(self, rate_rps: float, *, prompts_only: bool = False) -> Workload | None:
@@ -53,13 +59,35 @@ class Flows:
         squared = self.isl_squared / self.arrived
         if self.finished <= 0:
             return Workload(rate_rps=rate_rps, isl=isl, isl_squared=squared, osl=1.0)
+        longer = self._unfinished_factor()
         return Workload(
             rate_rps=rate_rps,
             isl=isl,
             isl_squared=squared,
-            osl=max(1.0, self.osl / self.finished),
-            context_osl=self.context_osl / self.finished if self.context_osl else None,
+            osl=max(1.0, self.osl / self.finished * longer),
+            context_osl=self.context_osl / self.finished * longer if self.context_osl else None,
         )
+
+    def _unfinished_factor(self) -> float:
+        """Return how much longer outputs are than those that have finished.
+
+        While the load grows the short ones finish first, so their mean is too low just when it
+        matters. Tokens generated per request finished is unbiased then, as far as an output's end
+        does not depend on its age; on a steady load both agree.
+        """
+        if self.osl <= 0:
+            return 1.0
+        return min(_MOST_UNFINISHED, max(1.0, self.generated / self.osl))
+
+
+def _generated(traffic: Traffic, running: int | None) -> float:
+    """Return the tokens generated in *traffic*'s interval: one per running request and ITL.
+
+    Where that is unknown, those of the requests that finished in it.
+    """
+    if running is None or not traffic.itl_count or traffic.itl_sum <= 0:
+        return traffic.osl_sum
+    return running * traffic.seconds * traffic.itl_count / traffic.itl_sum
 
 
 def prompts(traffic: Traffic) -> Workload:
