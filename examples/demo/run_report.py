@@ -61,7 +61,7 @@ def report(
     peak = {role: max(count for _, count in points) for role, points in ready.items()}
     inside = [r for r in records if window.start <= r.entry.at <= window.end]
     actions = sum(len(r.entry.started) + len(r.entry.draining) for r in inside)
-    kept = ("requests", "completed", "failed", "attainment", "ttft_ms", "itl_ms")
+    kept = ("requests", "completed", "failed", "failures", "attainment", "ttft_ms", "itl_ms")
     return {
         "schema_version": "1",
         **{name: replay[name] for name in kept},
