@@ -42,10 +42,16 @@ def engine_share(role: Role, engine: EngineModel, sla: Sla, workload: Workload) 
     """
     if role is Role.PREFILL:
         return prefill_seconds(engine, workload)
+    work = request_work_seconds(role, engine, workload)
+    return _decode_share(engine, sla.itl_seconds, workload, work=work)
+
+
+def request_work_seconds(role: Role, engine: EngineModel, workload: Workload) -> float:
+    """Return what one request adds to the steps of the decoding replica that serves it."""
     work = decode_work_seconds(engine, workload)
     if role is Role.AGGREGATED:
         work += _mixed_prefill_seconds(engine, workload)
-    return _decode_share(engine, sla.itl_seconds, workload, work=work)
+    return work
 
 
 def prefill_seconds(engine: EngineModel, workload: Workload) -> float:
@@ -55,19 +61,20 @@ def prefill_seconds(engine: EngineModel, workload: Workload) -> float:
     """
     budget = engine.limits.max_num_batched_tokens
     filled = max(budget - min(workload.isl, budget) / 2, budget / 2)
-    return _marginal_prefill_seconds(engine, workload) + engine.prefill.base_seconds * (
+    return marginal_prefill_seconds(engine, workload) + engine.prefill.base_seconds * (
         min(1.0, workload.isl / filled)
     )
 
 
-def squared_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
-    """Return the mean square of the prefill times, in seconds^2."""
+def prefill_second_moment_ratio(engine: EngineModel, workload: Workload) -> float:
+    """Return the mean square of the prefill times over the square of their mean: 1 if all equal."""
     law = engine.prefill
     slope = law.token_seconds + 2 * law.token_squared_seconds * workload.isl
-    return prefill_seconds(engine, workload) ** 2 + slope**2 * workload.isl_variance
+    return 1 + slope**2 * workload.isl_variance / prefill_seconds(engine, workload) ** 2
 
 
-def _marginal_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+def marginal_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return what a prompt adds to its batch, on average."""
     law = engine.prefill
     return law.token_seconds * workload.isl + law.token_squared_seconds * workload.isl_mean_square
 
@@ -79,7 +86,7 @@ def _mixed_prefill_seconds(engine: EngineModel, workload: Workload) -> float:
     """
     steps = max(1.0, workload.isl / engine.limits.max_num_batched_tokens)
     extra_base = max(0.0, engine.prefill.base_seconds - engine.decode.base_seconds)
-    return _marginal_prefill_seconds(engine, workload) + steps * extra_base
+    return marginal_prefill_seconds(engine, workload) + steps * extra_base
 
 
 def decode_work_seconds(engine: EngineModel, workload: Workload) -> float:
@@ -117,24 +124,24 @@ def ttft_slack(role: Role, engine: EngineModel, sla: Sla, workload: Workload) ->
         return inf
     budget = engine.limits.max_num_batched_tokens
     shared = min(budget, _SHARED_PROMPTS * workload.isl)
-    own = engine.prompt_seconds(max(workload.isl_quantile(0.9), shared))
-    return sla.ttft_seconds - own - handover_seconds(role, engine, sla, workload.isl)
+    longest = max(workload.isl_quantile(0.9), shared)
+    return sla.ttft_seconds - own_ttft_seconds(role, engine, longest)
 
 
-def handover_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> float:
-    """Return what TTFT holds beside waiting and prefill.
+def own_ttft_seconds(
+    role: Role, engine: EngineModel, isl: float, *, step_seconds: float | None = None
+) -> float:
+    """Return the TTFT of a prompt that finds nobody waiting.
 
-    Disaggregated it is the transfer of the KV cache; aggregated, the decode step that the prompt
-    shares, which lasts up to the ITL target.
+    Disaggregated, prefill is followed by the transfer of the KV cache, the rest of the decode step
+    under way and one of its own, which yields the token; aggregated, prefill begins after the step
+    under way and yields it. *step_seconds* is the mean decode step, of an idle engine by default.
     """
+    step = engine.decode.base_seconds if step_seconds is None else step_seconds
     if role is Role.PREFILL:
-        return engine.transfer_seconds(isl)
-    return engine.decode.base_seconds if sla.itl_seconds is None else sla.itl_seconds
-
-
-def own_ttft_seconds(role: Role, engine: EngineModel, sla: Sla, isl: float) -> float:
-    """Return the TTFT of a prompt that finds nobody waiting."""
-    return engine.prompt_seconds(isl) + handover_seconds(role, engine, sla, isl)
+        return engine.prompt_seconds(isl) + engine.transfer_seconds(isl) + 1.5 * step
+    beside = max(0.0, step - engine.decode.base_seconds)
+    return engine.prompt_seconds(isl) + beside + step / 2
 
 
 def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
@@ -143,7 +150,9 @@ def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workl
     slack = max(_LEAST_SLACK * sla.ttft_seconds, ttft_slack(role, engine, sla, workload))
     return spare_servers(
         workload.rate_rps * prefill_seconds(engine, workload),
-        squared_work_rate=workload.rate_rps * squared_prefill_seconds(engine, workload),
+        squared_work_rate=workload.rate_rps
+        * prefill_seconds(engine, workload) ** 2
+        * prefill_second_moment_ratio(engine, workload),
         slack_seconds=slack,
         late_share=max(_LATE_WITHIN_INTERVAL, 1 - sla.attainment),
     )
@@ -170,5 +179,12 @@ def stay_seconds(engine: EngineModel, sla: Sla, workload: Workload) -> float:
 
 
 def batch_held(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    """Return the requests in flight of a decoding replica that is used up, by Little's law."""
-    return stay_seconds(engine, sla, workload) / engine_share(role, engine, sla, workload)
+    """Return the requests in flight of a decoding replica that is used up.
+
+    By Little's law at the ITL target, or all that fit when that ends first.
+    """
+    most = float(engine.batch_limit(workload.isl + workload.osl))
+    if sla.itl_seconds is None:
+        return most
+    share = engine_share(role, engine, sla, workload)
+    return min(most, workload.osl * sla.itl_seconds / share)

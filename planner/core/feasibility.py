@@ -27,7 +27,7 @@ def nearest_feasible(
     itl, ttft = sla.itl_seconds, sla.ttft_seconds
     for role, candidates in engines.items():
         if itl is not None and role is not Role.PREFILL:
-            itl = max(itl, min(_least_itl(engine, workload) for engine in candidates))
+            itl = max(itl, min(_least_itl(engine, sla, workload) for engine in candidates))
     relaxed = replace(sla, itl_seconds=itl)
     for role, candidates in engines.items():
         if ttft is not None and role is not Role.DECODE:
@@ -36,7 +36,9 @@ def nearest_feasible(
     return replace(relaxed, ttft_seconds=ttft)
 
 
-def _least_itl(engine: EngineModel, workload: Workload) -> float:
+def _least_itl(engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    if engine.decode_batch(sla.itl_seconds, workload.context_tokens):
+        return 0.0
     return _rounded_up(engine.decode.step_seconds(1, workload.context_tokens))
 
 
@@ -47,7 +49,7 @@ def _least_ttft(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -
     strata = workload.isl_strata()
     below = accumulate(share for share, _ in strata)
     enough = (isl for share, (_, isl) in zip(below, strata, strict=True) if share >= _enough(sla))
-    return _rounded_up(own_ttft_seconds(role, engine, sla, next(enough, strata[-1][1])))
+    return _rounded_up(own_ttft_seconds(role, engine, next(enough, strata[-1][1])))
 
 
 def _enough(sla: Sla) -> float:

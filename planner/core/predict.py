@@ -1,18 +1,14 @@
 """The SLA attainment that a fleet would reach under a steady load."""
 
 from collections.abc import Mapping
+from math import prod
 
-from planner.core.demand import (
-    decode_work_seconds,
-    engine_share,
-    own_ttft_seconds,
-    prefill_seconds,
-    squared_prefill_seconds,
-)
+from planner.core.demand import own_ttft_seconds
 from planner.core.engine import EngineModel
-from planner.core.queueing import poisson_at_most, wait
+from planner.core.itl import itl_attainment, mean_step_seconds
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.ttft import ttft_attainment
 from planner.core.workload import Workload
 
 
@@ -28,72 +24,55 @@ def attainment(
     TTFT and ITL are taken as independent. More replicas never lower it, more rate or a tighter
     target never raise it.
     """
-    share = 1.0
-    for role, engine in engines.items():
-        share *= role_attainment(role, engine, sla, workload, replicas=replicas.get(role, 0))
-    return share
+    return prod(attainment_by_role(engines, sla, workload, replicas=replicas).values())
+
+
+def attainment_by_role(
+    engines: Mapping[Role, EngineModel],
+    sla: Sla,
+    workload: Workload,
+    *,
+    replicas: Mapping[Role, int],
+) -> dict[Role, float]:
+    """Return the share of requests for which each role does its part in time; see `attainment`."""
+    step = None
+    if Role.DECODE in engines:
+        decode, count = engines[Role.DECODE], replicas.get(Role.DECODE, 0)
+        step = mean_step_seconds(Role.DECODE, decode, workload, replicas=count)
+    return {
+        role: role_attainment(
+            role, engine, sla, workload, replicas=replicas.get(role, 0), step_seconds=step
+        )
+        for role, engine in engines.items()
+    }
 
 
 def role_attainment(
-    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, replicas: int
+    role: Role,
+    engine: EngineModel,
+    sla: Sla,
+    workload: Workload,
+    *,
+    replicas: int,
+    step_seconds: float | None = None,
 ) -> float:
-    """Return the share of requests for which *role* does its part of *sla* in time."""
+    """Return the share of requests for which *role* does its part of *sla* in time.
+
+    For prefill, *step_seconds* is the mean step of the decode replicas; None takes idle ones.
+    """
     if not workload.rate_rps:
         return best_attainment(role, engine, sla, workload)
     if not replicas:
         return 0.0
-    if role is Role.PREFILL:
-        return _ttft_attainment(role, engine, sla, workload, replicas=replicas)
-    itl = _itl_attainment(role, engine, sla, workload, replicas=replicas)
     if role is Role.DECODE:
-        return itl
-    return itl * _ttft_attainment(role, engine, sla, workload, replicas=replicas)
-
-
-def _ttft_attainment(
-    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, replicas: int
-) -> float:
-    """Return the share of prompts whose wait and own prefill fit into the TTFT target."""
-    if sla.ttft_seconds is None:
-        return 1.0
-    free = _free_share(role, engine, workload, replicas=replicas)
-    if free <= 0:
-        return 0.0
-    service = prefill_seconds(engine, workload) / free
-    squared = squared_prefill_seconds(engine, workload) / prefill_seconds(engine, workload) ** 2
-    queue = wait(
-        replicas,
-        workload.rate_rps * service,
-        service_seconds=service,
-        variability=squared / 2,  # Poisson arrivals: ca^2 is 1 and cs^2 is squared - 1
-    )
-    late = sum(
-        share * queue.above(sla.ttft_seconds - own_ttft_seconds(role, engine, sla, isl))
-        for share, isl in workload.isl_strata()
-    )
-    return max(0.0, 1 - late)
-
-
-def _free_share(role: Role, engine: EngineModel, workload: Workload, *, replicas: int) -> float:
-    """Return the share of an engine's time that is left to prefill."""
+        return itl_attainment(role, engine, sla, workload, replicas=replicas)
+    if role is Role.AGGREGATED:
+        step_seconds = mean_step_seconds(role, engine, workload, replicas=replicas)
+    step = engine.decode.base_seconds if step_seconds is None else step_seconds
+    ttft = ttft_attainment(role, engine, sla, workload, replicas=replicas, step_seconds=step)
     if role is Role.PREFILL:
-        return 1.0
-    return 1 - workload.rate_rps * decode_work_seconds(engine, workload) / replicas
-
-
-def _itl_attainment(
-    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, replicas: int
-) -> float:
-    """Return the share of requests decoded in batches within the ITL target and the KV cache.
-
-    Requests in flight are Poisson however long each stays; a replica holds the batch at which its
-    share of the load is used up.
-    """
-    load = workload.rate_rps * engine_share(role, engine, sla, workload)
-    batch = engine.decode_batch(sla.itl_seconds, workload.context_tokens)
-    if not batch:
-        return 0.0
-    return poisson_at_most(replicas * batch, load * batch)
+        return ttft
+    return ttft * itl_attainment(role, engine, sla, workload, replicas=replicas)
 
 
 def best_attainment(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
@@ -102,9 +81,7 @@ def best_attainment(role: Role, engine: EngineModel, sla: Sla, workload: Workloa
     if role is Role.DECODE or sla.ttft_seconds is None:
         return itl
     strata = workload.isl_strata()
-    late = sum(
-        s for s, isl in strata if own_ttft_seconds(role, engine, sla, isl) > sla.ttft_seconds
-    )
+    late = sum(s for s, isl in strata if own_ttft_seconds(role, engine, isl) > sla.ttft_seconds)
     return itl * (1 - late)
 
 
