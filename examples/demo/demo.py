@@ -1,0 +1,185 @@
+"""The whole product on one machine: serve, replay real traffic, scale, report.
+
+    make demo
+
+starts a disaggregated deployment of real processes with a planner that acts, replays Azure's
+conversation trace into it at a speed that swings, and writes demo-report.json and demo-report.svg.
+"""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from picture import Panel, Series, draw, replica_series
+from run_report import Window, report, timelines
+
+from planner.core.role import Role
+from planner.journal import Journal, Query, Record
+from planner.profiles import load_profile
+
+PROFILE = "qwen3-32b-h200"
+SLA = "ttft=1s,itl=40ms,attainment=99%"
+TRACE = Path(__file__).parents[3] / "shared/data/traces/azure_conv.csv"
+PYTHON = [sys.executable, "-m", "runtime.process", "--", sys.executable, "-m", "planner"]
+"""`planner`, in a process that ends when this one does, however that happens."""
+
+
+@contextmanager
+def deployment(state: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Serve until leaving and yield the URL."""
+    command = [*PYTHON, "serve", "--state-dir", str(state), "--http-port", "0"]
+    command += ["--profile", PROFILE, "--sla", SLA, "--cold-start", "3s", "--interval", "2s"]
+    command += ["--planner", "apply", "--max-gpus", str(options.max_gpus)]
+    serve = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    try:
+        yield wait_ready(serve, state)
+    finally:
+        stop(serve)
+
+
+def wait_ready(serve: "subprocess.Popen[bytes]", state: Path) -> str:
+    """Return the URL once the deployment says that it is ready."""
+    while serve.poll() is None:
+        status = subprocess.run(
+            [*PYTHON, "status", "--state-dir", str(state), "-o", "json"],
+            capture_output=True,
+            check=False,
+        )
+        if status.returncode == 0 and (seen := json.loads(status.stdout)["frontend"])["models"]:
+            return str(seen["url"])
+        time.sleep(0.2)
+    sys.exit(serve.returncode or 1)
+
+
+def replay(url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Send the traffic and return what `planner replay` measured."""
+    trace = str(TRACE) if TRACE.exists() else "bundled:azure-conv"
+    seconds = options.seconds
+    command = [*PYTHON, "replay", "--trace", trace, "--url", url, "--sla", SLA, "-o", "json"]
+    # The recorded traffic is flat. Two copies of it at 0.3 to 2.8 times its speed are a quiet
+    # hour, a rush and a quiet hour again, with real lengths and bursts: 3 to 28 requests a second.
+    command += ["--amplify", "4", "--swing", "0.15:1.3", "--period", f"{seconds}s"]
+    command += ["--duration", f"{seconds * 0.725:g}s"]
+    sending = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
+    try:
+        output, _ = sending.communicate()
+    finally:
+        stop(sending)
+    if sending.returncode:
+        sys.exit(sending.returncode)
+    return dict(json.loads(output))
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End *process* as Ctrl-C does, and wait for it."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def decisions(state: Path) -> list[Record]:
+    """Return what the planner recorded, oldest first."""
+    with Journal.read(state / "journal.sqlite") as journal:
+        return journal.query(Query(limit=100_000))[::-1]
+
+
+def picture(records: list[Record], window: Window, found: dict[str, Any]) -> str:
+    """Return the run as SVG."""
+    seconds = window.end - window.start
+    ready, _ = timelines(records, window)
+    load, kept = [], []
+    for record in records:
+        traffic = record.entry.observation and record.entry.observation.traffic
+        if traffic and window.start <= record.entry.at <= window.end:
+            at = record.entry.at - window.start
+            load.append((at, traffic.arrived / traffic.seconds))
+            if traffic.finished:
+                kept.append((at, 100 * traffic.within_sla / traffic.finished))
+    most = max(count for points in ready.values() for _, count in points)
+    panels = [
+        Panel(
+            title="requests a second",
+            series=[Series(name="arrived", points=load)],
+            top=10 * (1 + max(rate for _, rate in load) // 10),
+        ),
+        Panel(title="replicas ready", series=replica_series(ready), top=2 * (1 + most // 2)),
+        Panel(
+            title=f"% of requests inside {SLA.rsplit(',', 1)[0].replace('=', ' <= ')}",
+            series=[Series(name="per interval", points=kept, colour="#009E73")],
+            top=100,
+            target=99,
+        ),
+    ]
+    saved = 1 - found["gpu_seconds"] / found["gpu_seconds_static_peak"]
+    title = (
+        f"{found['requests']} requests, {found['attainment']:.1%} inside the SLA, "
+        f"{found['failed']} failed, {saved:.0%} fewer GPU-seconds than the static peak"
+    )
+    return draw(panels, seconds=seconds, title=title)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the report as a table."""
+    replicas = ", ".join(
+        f"{role} {r['min']} to {r['max']}" for role, r in found["replicas"].items()
+    )
+    ttft, itl = found["ttft_ms"], found["itl_ms"]
+    rows = {
+        "requests": f"{found['requests']} ({found['failed']} failed)",
+        "attainment": f"{found['attainment']:.2%} of {SLA}",
+        "ttft": f"p50 {ttft['p50']:.0f} ms, p95 {ttft['p95']:.0f} ms, p99 {ttft['p99']:.0f} ms",
+        "itl": f"p50 {itl['p50']:.1f} ms, p95 {itl['p95']:.1f} ms, p99 {itl['p99']:.1f} ms",
+        "replicas": f"{replicas}, in {found['scale_actions']} scale actions",
+        "GPU-seconds": f"{found['gpu_seconds']:.0f}, static peak "
+        f"{found['gpu_seconds_static_peak']:.0f}",
+    }
+    for name, text in rows.items():
+        print(f"{name:12} {text}")
+
+
+def run(options: argparse.Namespace, state: Path) -> None:
+    """Run the demo with its state in the folder *state*."""
+    began = time.monotonic()
+    with deployment(state, options) as url:
+        print(f"{url} answers after {time.monotonic() - began:.1f} s", flush=True)
+        start = time.time()
+        measured = replay(url, options)
+        window = Window(start=start, end=time.time())
+        time.sleep(3)  # the planner's last look at this load
+        records = decisions(state)
+    engines = load_profile(PROFILE).parallelisms
+    gpus = dict.fromkeys(Role, min(engine.gpus for engine in engines))
+    found = report(measured, records, window=window, gpus=gpus)
+    out: Path = options.out
+    out.write_text(json.dumps(found, indent=2) + "\n")
+    out.with_suffix(".svg").write_text(picture(records, window, found))
+    show(found)
+    print(f"written to {out} and {out.with_suffix('.svg')}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=180, help="of traffic; default: 180")
+    parser.add_argument("--max-gpus", type=int, default=10)
+    parser.add_argument("--state-dir", type=Path, help="keep journal and logs in this folder")
+    parser.add_argument("--out", type=Path, default=Path("demo-report.json"))
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="planner-demo-") as folder:
+            run(options, options.state_dir or Path(folder))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
