@@ -70,14 +70,13 @@ def _print_document(found: "Preview") -> None:
 
 def _print_report(found: "Preview") -> None:
     from planner.cli.decisions import decision_line
-    from planner.cli.sentences import sentence
+    from planner.core.explain import explain
     from planner.core.units import format_duration
 
     age = format_duration(found.observation.age_seconds)
     _print_pair(f"SLA   {_in_words(found.sla)}", f"{_model(found)}metrics {age} old")
     for decision in found.plan.decisions.values():
-        why = sentence(decision.steps[-1]) if decision.steps else ""
-        _print_pair(decision_line(decision), why)
+        _print_pair(decision_line(decision), explain(decision))
     print_line(_summary(found.plan))
     print_line(f"Nothing was changed. To act: planner run --sla {found.sla}")
 

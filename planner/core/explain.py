@@ -74,7 +74,7 @@ def _unavailable(step: Step) -> str:
 
 
 def _infeasible(step: Step) -> str:
-    return f"too slow for prompts of {step.inputs['isl']:.0f} tokens alone, replicas cannot help"
+    return f"no number of replicas meets it for prompts of {step.inputs['isl']:.0f} tokens"
 
 
 _SENTENCES: Mapping[Reason, Callable[[Step], str]] = {

@@ -2,12 +2,12 @@
 
 import pytest
 
-from planner.cli.sentences import sentence
+from planner.core.explain import sentence
 from planner.core.plan import Reason, Step
 
 INPUTS = {
     "demand_rps": 41.2, "capacity_rps": 15.6, "horizon_seconds": 65.0, "replicas_needed": 3.02,
-    "late_share": 0.031, "headroom_factor": 1.2, "backlog_seconds": 2.5, "kv_usage": 0.91,
+    "late_share": 0.031, "headroom_factor": 1.2, "backlog_seconds": 2.5, "fullness": 1.2,
     "load_over_threshold": 1.37, "remaining_seconds": 220.0, "age_seconds": 4.0, "isl": 3000.0,
     "max_gpus": 8.0, "minimum": 1.0, "maximum": 9.0,
 }  # fmt: skip
@@ -25,10 +25,10 @@ def test_every_reason_has_one(reason):
     [
         (
             Reason.DEMAND_FORECAST,
-            "41.2/s expected in 1m5s, one replica holds 15.6/s within the SLA",
+            "41.2 req/s expected in 1m5s, one replica holds 15.6 within the SLA",
         ),
-        (Reason.SCALE_DOWN_STABILIZED, "3 would do, 4 held for 3m40s more"),
-        (Reason.ATTAINMENT_BELOW_TARGET, "3.1% of requests are late, so 1.2 times the headroom"),
+        (Reason.SCALE_DOWN_STABILIZED, "3 would do, held for 3m40s more"),
+        (Reason.ATTAINMENT_BELOW_TARGET, "3.1% of requests are late, so the headroom is 1.20x"),
     ],
 )
 def test_what_some_say(reason, told):
