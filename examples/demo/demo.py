@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from picture import Panel, Series, draw, replica_series
-from run_report import Window, report, timelines
+from run_report import Window, report, series, timelines
 
 from planner.core.role import Role
+from planner.core.sla import Sla
 from planner.journal import Journal, Query, Record
 from planner.profiles import load_profile
 
@@ -91,39 +92,44 @@ def decisions(state: Path) -> list[Record]:
         return journal.query(Query(limit=100_000))[::-1]
 
 
+def latency(name: str, target: float | None, points: list[tuple[float, float]]) -> Panel:
+    """Return a chart of the mean *name* of each interval against its *target*, in ms."""
+    assert target is not None
+    in_ms = [(at, seconds * 1e3) for at, seconds in points]
+    return Panel(
+        title=f"{name}, mean of each interval, ms (target {target * 1e3:g})",
+        series=[Series(name=name, points=in_ms)],
+        top=target * 1.25e3,
+        target=target * 1e3,
+    )
+
+
 def picture(records: list[Record], window: Window, found: dict[str, Any]) -> str:
     """Return the run as SVG."""
-    seconds = window.end - window.start
     ready, _ = timelines(records, window)
-    load, kept = [], []
-    for record in records:
-        traffic = record.entry.observation and record.entry.observation.traffic
-        if traffic and window.start <= record.entry.at <= window.end:
-            at = record.entry.at - window.start
-            load.append((at, traffic.arrived / traffic.seconds))
-            if traffic.finished:
-                kept.append((at, 100 * traffic.within_sla / traffic.finished))
+    rates = series(records, window, lambda t: (t.arrived, t.seconds))
     most = max(count for points in ready.values() for _, count in points)
+    sla = Sla.parse(SLA)
     panels = [
         Panel(
             title="requests a second",
-            series=[Series(name="arrived", points=load)],
-            top=10 * (1 + max(rate for _, rate in load) // 10),
+            series=[Series(name="arrived", points=rates)],
+            top=10 * (1 + max(rate for _, rate in rates) // 10),
         ),
         Panel(title="replicas ready", series=replica_series(ready), top=2 * (1 + most // 2)),
-        Panel(
-            title=f"% of requests inside {SLA.rsplit(',', 1)[0].replace('=', ' <= ')}",
-            series=[Series(name="per interval", points=kept, colour="#009E73")],
-            top=100,
-            target=99,
+        latency(
+            "TTFT", sla.ttft_seconds, series(records, window, lambda t: (t.ttft_sum, t.ttft_count))
+        ),
+        latency(
+            "ITL", sla.itl_seconds, series(records, window, lambda t: (t.itl_sum, t.itl_count))
         ),
     ]
-    saved = 1 - found["gpu_seconds"] / found["gpu_seconds_static_peak"]
     title = (
         f"{found['requests']} requests, {found['attainment']:.1%} inside the SLA, "
-        f"{found['failed']} failed, {saved:.0%} fewer GPU-seconds than the static peak"
+        f"{found['failed']} failed; {found['gpu_seconds']:.0f} GPU-seconds, "
+        f"{found['gpu_seconds_static_peak']:.0f} if the peak had been held"
     )
-    return draw(panels, seconds=seconds, title=title)
+    return draw(panels, seconds=window.end - window.start, title=title)
 
 
 def show(found: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, PANEL, GAP, LEFT, RIGHT, TOP = 860, 120, 46, 56, 120, 34
+WIDTH, PANEL, GAP, LEFT, RIGHT, TOP = 860, 96, 42, 56, 120, 34
 # Okabe-Ito colours, told apart by every kind of colour vision; dashes repeat the difference.
 STYLES = {
     "prefill": ("#0072B2", ""),

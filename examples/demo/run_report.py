@@ -1,9 +1,10 @@
 """What a run came to: the client's measurements joined with the planner's journal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from planner.core.observation import Traffic
 from planner.core.role import Role
 from planner.journal import Record
 
@@ -31,6 +32,20 @@ def timelines(records: Iterable[Record], window: Window) -> tuple[Timeline, Time
             ready.setdefault(role, []).append((at, replicas.ready))
             provisioned.setdefault(role, []).append((at, replicas.provisioned))
     return ready, provisioned
+
+
+def series(
+    records: Iterable[Record], window: Window, ratio: Callable[[Traffic], tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return (seconds into *window*, sum / count) of each interval whose *ratio* has a count."""
+    points = []
+    for record in records:
+        seen = record.entry.observation
+        if seen and seen.traffic and window.start <= record.entry.at <= window.end:
+            total, count = ratio(seen.traffic)
+            if count:
+                points.append((record.entry.at - window.start, total / count))
+    return points
 
 
 def gpu_seconds(provisioned: Timeline, gpus: Mapping[Role, int], *, seconds: float) -> float:
