@@ -74,7 +74,7 @@ def _sample(line: str) -> tuple[str, float] | None:
     # Values and time stamps contain no brace, label values may: the last one ends the labels.
     end = line.rfind("}") + 1 or line.find(" ")
     series = line[:end]
-    if "_bucket{" in series:
+    if name_of(series).endswith("_bucket"):
         return None
     try:
         value = float(line[end:].split()[0])
