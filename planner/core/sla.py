@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from planner.core.units import format_duration, format_share, parse_duration, parse_share
 from planner.errors import ConfigError
@@ -70,8 +71,8 @@ def _exact(seconds: float) -> str:
 
 
 _FIELDS: dict[str, tuple[str, Callable[..., float], str]] = {
-    "ttft": ("ttft_seconds", parse_duration, "200ms"),
-    "itl": ("itl_seconds", parse_duration, "20ms"),
+    "ttft": ("ttft_seconds", partial(parse_duration, example="200ms"), "200ms"),
+    "itl": ("itl_seconds", partial(parse_duration, example="20ms"), "20ms"),
     "attainment": ("attainment", parse_share, "99%"),
 }
 

@@ -15,23 +15,31 @@ _PER_SECOND = {"s": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ]*)\s*", re.IGNORECASE)
 
 
-def parse_duration(text: str, *, what: str | None = None, hint: str = "write {}") -> float:
-    """Return *text* ("200ms", "1.5s", "3m40s") in seconds; raises ConfigError."""
+def parse_duration(
+    text: str, *, what: str | None = None, hint: str = "write {}", example: str = "30s"
+) -> float:
+    """Return *text* ("200ms", "1.5s", "3m40s") in seconds; raises ConfigError.
+
+    *example* is a value of the usual size: where the unit is missing, its unit is suggested.
+    """
     name = what or repr(text)
     parts = _PART.findall(text.strip())
     if not parts or _PART.sub("", text.strip()):
-        raise ConfigError(f"{name}: {text.strip()!r} is not a duration", hint=hint.format("200ms"))
-    return sum(_part_seconds(number, unit, name=name, hint=hint) for number, unit in parts)
+        raise ConfigError(f"{name}: {text.strip()!r} is not a duration", hint=hint.format(example))
+    usual = example.lstrip("0123456789.")
+    return sum(
+        _part_seconds(number, unit, name=name, hint=hint.format(number + usual))
+        for number, unit in parts
+    )
 
 
 def _part_seconds(number: str, unit: str, *, name: str, hint: str) -> float:
-    suggestion = hint.format(f"{number}ms")
     if not unit:
-        raise ConfigError(f"{name}: a duration needs a unit (ms or s)", hint=suggestion)
+        raise ConfigError(f"{name}: a duration needs a unit (ms or s)", hint=hint)
     factor = _SECONDS.get(unit.lower())
     if factor is None:
         known = ", ".join(_SECONDS)
-        raise ConfigError(f"{name}: unknown unit {unit!r} (known: {known})", hint=suggestion)
+        raise ConfigError(f"{name}: unknown unit {unit!r} (known: {known})", hint=hint)
     return float(number) * factor
 
 

@@ -235,5 +235,5 @@ def test_bad_environment(monkeypatch, capsys):
     assert (code, error, hint) == (
         2,
         "error: PLANNER_INTERVAL 5: a duration needs a unit (ms or s)",
-        "PLANNER_INTERVAL 5ms",
+        "PLANNER_INTERVAL 5s",
     )

@@ -115,4 +115,4 @@ def test_nothing_to_show_says_what_to_run(
 def test_a_stop_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stop", "--timeout", "5"]) == 2
 
-    assert "hint: planner stop --timeout 5ms" in capsys.readouterr().err
+    assert "hint: planner stop --timeout 5s" in capsys.readouterr().err

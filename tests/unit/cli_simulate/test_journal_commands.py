@@ -134,7 +134,7 @@ def test_explain_in_json(path, capsys):
     [
         pytest.param(["explain", "99"], 1, "decision 99: not in", "planner history", id="id"),
         pytest.param(["explain", "last"], 2, "neither latest nor the id", "", id="word"),
-        pytest.param(["history", "--since", "1"], 2, "needs a unit", "--since 1ms", id="since"),
+        pytest.param(["history", "--since", "1"], 2, "needs a unit", "--since 1s", id="since"),
         pytest.param(["history", "--reason", "Mood"], 2, "'Mood' is not one of", "", id="reason"),
         pytest.param(["history", "--limit", "0"], 2, "0 is not in the range", "", id="limit"),
         pytest.param(

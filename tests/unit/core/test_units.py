@@ -39,21 +39,21 @@ def test_durations_become_seconds(text, seconds):
             parse_duration,
             "200",
             "--x: a duration needs a unit (ms or s)",
-            "write 200ms",
+            "write 200s",
             id="duration without a unit",
         ),
         pytest.param(
             parse_duration,
             "5 parsec",
             "--x: unknown unit 'parsec' (known: us, ms, s, m, min, h, d)",
-            "write 5ms",
+            "write 5s",
             id="duration in parsecs",
         ),
         pytest.param(
-            parse_duration, "", "--x: '' is not a duration", "write 200ms", id="no duration"
+            parse_duration, "", "--x: '' is not a duration", "write 30s", id="no duration"
         ),
         pytest.param(
-            parse_duration, "-5ms", "--x: '-5ms' is not a duration", "write 200ms", id="negative"
+            parse_duration, "-5ms", "--x: '-5ms' is not a duration", "write 30s", id="negative"
         ),
         pytest.param(
             parse_rate, "20", "--x: a rate needs a unit (/s, /min or /h)", "write 20/s", id="rate"
