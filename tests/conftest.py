@@ -1,6 +1,7 @@
 """Fixtures that every suite shares."""
 
 import asyncio
+import logging
 import signal
 import subprocess
 import sys
@@ -87,6 +88,16 @@ def _no_implicit_event_loop() -> None:
     # Python 3.11: a synchronous test before an asynchronous one would leave an implicit loop
     # behind, which ends a green run with an unclosed-socket warning.
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """Give each test the levels that a process starts with: the program's -v and run move them."""
+    loggers = logging.getLogger(), logging.getLogger("planner")
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

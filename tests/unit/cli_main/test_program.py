@@ -1,9 +1,8 @@
 """The program around the commands: what it lists, what it exits with, what it says."""
 
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import click
@@ -13,13 +12,6 @@ from planner.cli.main import COMMANDS, main
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError, SlaInfeasible
 
 Body = Callable[[], int | None]
-
-
-@pytest.fixture(autouse=True)
-def _log_level() -> Iterator[None]:
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture

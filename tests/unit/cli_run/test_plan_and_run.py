@@ -1,15 +1,12 @@
 """`planner plan` and `planner run --observe` on a deployment in memory."""
 
 import json
-import logging
 import os
 import signal
 import threading
 import time
 from contextlib import suppress
 from urllib.request import urlopen
-
-import pytest
 
 from planner.cli.main import main
 from planner.core.role import Role
@@ -19,13 +16,6 @@ from runtime.servers import free_port
 SLA = ["--sla", "ttft=200ms", "--sla", "itl=20ms"]
 ONCE = ["run", "--observe", "--once", *SLA, "--interval", "400ms"]
 PLAN = ["plan", *SLA, "--window", "400ms"]
-
-
-@pytest.fixture(autouse=True)
-def quiet_again():
-    yield
-    logging.getLogger("planner").setLevel(logging.NOTSET)
-    logging.getLogger().setLevel(logging.WARNING)
 
 
 def test_a_plan_for_people(deployed, own_state, capsys):
