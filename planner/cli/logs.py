@@ -5,6 +5,7 @@ import logging
 import click
 
 _META = "planner.verbosity"
+_OURS = "planner"
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 
 
@@ -40,6 +41,13 @@ def configure(level: int) -> None:
     """Log to stderr from *level* on; calling it again moves the level."""
     logging.basicConfig(format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger().setLevel(level)
+    logging.getLogger(_OURS).setLevel(logging.NOTSET)
+
+
+def tell_decisions() -> None:
+    """Log what the planner itself says at INFO, unless -q was given: a line for each decision."""
+    if not is_quiet() and not logging.getLogger(_OURS).isEnabledFor(logging.INFO):
+        logging.getLogger(_OURS).setLevel(logging.INFO)
 
 
 def _louder(context: click.Context, _: click.Parameter, count: int) -> None:

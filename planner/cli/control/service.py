@@ -1,7 +1,6 @@
 """The life of `planner run`: connect, say what it will do, turn the loop, and leave."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from connectors.circus.spec import DeploymentSpec
 from planner.cli.control.journal import journal_path
 from planner.cli.control.target import Target, connected
-from planner.cli.logs import is_quiet
+from planner.cli.logs import tell_decisions
 from planner.cli.output import notice
 from planner.cli.wiring import check, clocks, policy_for
 from planner.config import Settings
@@ -32,8 +31,7 @@ async def keep(
 ) -> int:
     """Run the control loop until *stop*, or for a single turn; return the exit code."""
     check(settings)
-    if not is_quiet():
-        logging.getLogger("planner").setLevel(logging.INFO)  # a line for each decision
+    tell_decisions()
     async with connected(settings, spec) as target:
         policy = policy_for(settings, target.roles)
         notice(_introduction(settings, policy))
