@@ -2,10 +2,11 @@
 
 import asyncio
 import math
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from runtime.call import Call, Deadline
@@ -93,8 +94,8 @@ class Dispatch:
         budget = self._prologue_timeout if left is None else min(self._prologue_timeout, left)
         try:
             async with asyncio.timeout(budget):
-                await self._plane.send(record.subject, message, timeout=budget)
-                fault = await prologue
+                sending = self._plane.send(record.subject, message, timeout=budget)
+                fault = await _first_word(sending, prologue)
         except (TimeoutError, DeadlineExceeded):
             if budget == left:
                 raise DeadlineExceeded("no instance accepted the request in its time") from None
@@ -110,6 +111,25 @@ class Dispatch:
         self._in_flight[instance_id] -= 1
         if not self._in_flight[instance_id]:
             del self._in_flight[instance_id]
+
+
+async def _first_word(
+    sending: Coroutine[object, object, None], prologue: asyncio.Future[RuntimeFault | None]
+) -> RuntimeFault | None:
+    """Return what *prologue* comes to, and end *sending*; raises what *sending* raises before it.
+
+    A process that dies with a message unread never accepts it: its lost connection tells first.
+    """
+    task = asyncio.create_task(sending)
+    either: set[asyncio.Future[Any]] = {task, prologue}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not prologue.done():
+            await task
+        return await prologue
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _settle(prologue: asyncio.Future[RuntimeFault | None], fault: RuntimeFault | None) -> None:

@@ -88,6 +88,30 @@ async def test_an_instance_that_dies_after_taking_the_request_costs_no_timeout(f
         assert (await asking).instance_id == 2
 
 
+async def test_an_instance_that_dies_before_accepting_the_request_costs_no_timeout(
+    fleet, deployment, monkeypatch
+):
+    await fleet(1)
+    other = await deployment.connect()
+    caller = await deployment.connect()
+    client = await caller.endpoint("worker", "generate").client()
+    assert await client.call(None) == "alive"
+    send, unread = caller.plane.send, asyncio.Event()
+
+    async def leave_unread(subject, message, *, timeout):
+        unread.set()
+        await asyncio.sleep(timeout)
+
+    monkeypatch.setattr(caller.plane, "send", leave_unread)
+    asking = asyncio.create_task(client.generate(None))
+    await unread.wait()
+    monkeypatch.setattr(caller.plane, "send", send)
+    await other.endpoint("worker", "generate").serve(who, instance_id=2)
+    await deployment.runtimes[0].close()
+    async with asyncio.timeout(1):
+        assert (await asking).instance_id == 2
+
+
 async def test_an_instance_that_drains_unseen_is_passed_over(fleet, client):
     served = await fleet(2)
     await client.wait_for_instances(2, timeout=1)
