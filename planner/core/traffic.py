@@ -10,6 +10,8 @@ from planner.core.workload import Workload
 
 # How far the outputs of unfinished requests may raise the mean length of the finished ones.
 _MOST_UNFINISHED = 2.5
+# No engine is faster; a shorter ITL is a measuring error that would make tokens without bound.
+_LEAST_ITL_SECONDS = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +87,10 @@ def _generated(traffic: Traffic, running: int | None) -> float:
 
     Where that is unknown, those of the requests that finished in it.
     """
-    if running is None or not traffic.itl_count or traffic.itl_sum <= 0:
+    mean_itl = traffic.itl_sum / traffic.itl_count if traffic.itl_count else 0.0
+    if running is None or mean_itl < _LEAST_ITL_SECONDS:
         return traffic.osl_sum
-    return running * traffic.seconds * traffic.itl_count / traffic.itl_sum
+    return running * traffic.seconds / mean_itl
 
 
 def prompts(traffic: Traffic) -> Workload:
