@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from runtime.errors import MessagingUnavailable, NoResponders
+from runtime.errors import DeadlineExceeded, MessagingUnavailable, NoResponders
 from runtime.messaging.memory import MemoryExchange, MemoryPlane
 from runtime.messaging.nats import NatsPlane
 from runtime.ports import RequestPlane
