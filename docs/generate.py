@@ -1,0 +1,104 @@
+"""Writes those parts of the documents that follow from the code: python docs/generate.py
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a test compares each with what
+this program would write.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+import worked_example  # noqa: E402 - a file beside this one
+
+from planner.config import Settings  # noqa: E402
+from planner.metrics import LoopMetrics  # noqa: E402
+from runtime.frontend.metrics import FrontendMetrics  # noqa: E402
+from runtime.frontend.sla import Targets  # noqa: E402
+from workers.engine import EngineStats  # noqa: E402
+from workers.metrics import WorkerMetrics  # noqa: E402
+
+_PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def settings() -> str:
+    """Return the table of all settings."""
+    values = Settings().model_dump(mode="json")
+    rows = [
+        (f"`{name}`", f"`{values[name]}`" if values[name] else "", str(field.description))
+        for name, field in Settings.model_fields.items()
+    ]
+    return table(("setting", "default", "what it is"), rows)
+
+
+def frontend_metrics() -> str:
+    """Return the table of what a frontend tells."""
+    metrics = FrontendMetrics(Targets(), namespace="")
+    metrics.of("m")
+    return _metrics(metrics.registry)
+
+
+def worker_metrics() -> str:
+    """Return the table of what a worker tells."""
+    metrics = WorkerMetrics(model="", namespace="", component="", instance="")
+    metrics.set_start("ready", 1.0)
+    metrics.read(stats=_some_stats, in_flight=lambda: 0, queue_depth=lambda: 0)
+    return _metrics(metrics.registry)
+
+
+def planner_metrics() -> str:
+    """Return the table of what the planner tells about itself."""
+    return _metrics(LoopMetrics(CollectorRegistry()).registry)
+
+
+def _some_stats() -> EngineStats:
+    return EngineStats(**dict.fromkeys(EngineStats.__dataclass_fields__, 0))
+
+
+def _metrics(registry: CollectorRegistry) -> str:
+    found = sorted(registry.collect(), key=lambda metric: metric.name)
+    rows = [(f"`{_name(one)}`", one.type, one.documentation.rstrip(".")) for one in found]
+    return table(("name", "type", "what it is"), rows)
+
+
+def _name(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "settings": settings,
+    "frontend-metrics": frontend_metrics,
+    "worker-metrics": worker_metrics,
+    "planner-metrics": planner_metrics,
+    "growing-prefill": lambda: table(worked_example.COLUMNS, worked_example.prefill()),
+    "growing-decode": lambda: table(worked_example.COLUMNS, worked_example.decode()),
+    "shrinking": worked_example.shrinking,
+}
+
+
+def current(text: str) -> str:
+    """Return *text* with its generated parts as the code has them at this moment."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
+
+
+def main() -> None:
+    """Bring every document up to date."""
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text()
+        if (new := current(text)) != text:
+            path.write_text(new)
+
+
+if __name__ == "__main__":
+    main()
