@@ -28,7 +28,7 @@ def fit_prefill(points: Sequence[PrefillPoint]) -> PrefillLaw:
     if len({p.isl for p in points}) < 3:
         raise ProfileError(
             f"a prefill fit needs 3 different prompt lengths, got {len({p.isl for p in points})}",
-            hint="measure more lengths: planner profile",
+            hint="measure more lengths",
         )
     isl = np.array([p.isl for p in points], dtype=float)
     columns = np.column_stack([np.ones_like(isl), isl, isl**2])
@@ -41,7 +41,7 @@ def fit_decode(points: Sequence[DecodePoint]) -> DecodeLaw:
     if len(points) < 3:
         raise ProfileError(
             f"a decode fit needs 3 points, got {len(points)}",
-            hint="measure more concurrencies: planner profile",
+            hint="measure more concurrencies",
         )
     columns = np.array([[1.0, p.batch, p.kv_tokens] for p in points])
     base, request, kv_token = _fit(columns, np.array([p.itl_seconds for p in points]))

@@ -109,7 +109,7 @@ class Profile:
         """Raise ProfileError without engines or with one listed twice."""
         names = [str(entry.parallelism) for entry in self.engines]
         if not names:
-            raise ProfileError(f"profile {self.name}: has no engines", hint="planner profile")
+            raise ProfileError(f"profile {self.name}: has no engines", hint="list one at least")
         if len(set(names)) < len(names):
             raise ProfileError(
                 f"profile {self.name}: a parallelism is listed twice in {', '.join(names)}",

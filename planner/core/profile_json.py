@@ -20,7 +20,7 @@ from planner.errors import ProfileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HINT = "planner profile writes such files"
+_HINT = "the bundled ones show the form, such as planner/profiles/qwen3-32b-h200.json"
 
 
 def read_profile(value: "Mapping[str, object]", *, source: str) -> Profile:

@@ -9,6 +9,8 @@ from pathlib import Path
 from planner.core.profile import Profile
 from planner.errors import ProfileError
 
+_FORM = "the bundled ones show the form, such as planner/profiles/qwen3-32b-h200.json"
+
 
 def bundled_profiles() -> tuple[str, ...]:
     """Return the names of the profiles that ship with the package, sorted."""
@@ -55,8 +57,8 @@ def _decoded(text: str, *, source: str) -> Mapping[str, object]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise ProfileError(
-            f"profile {source}: line {error.lineno}: {error.msg}", hint="planner profile writes one"
+            f"profile {source}: line {error.lineno}: {error.msg}", hint=_FORM
         ) from None
     if not isinstance(value, dict):
-        raise ProfileError(f"profile {source}: is not a JSON object", hint="planner profile")
+        raise ProfileError(f"profile {source}: is not a JSON object", hint=_FORM)
     return value
