@@ -25,6 +25,8 @@ class WorkerOptions:
     model: Path
     model_name: str
     namespace: str = "planner"
+    instance_id: int | None = None
+    """Its id in a static deployment; a new one if None."""
     host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_timeout: float = 30.0
@@ -113,6 +115,9 @@ def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=folder, required=True, metavar="DIR")
     parser.add_argument("--model-name", help="what clients call it; the folder's name by default")
     parser.add_argument("--namespace", type=key_name, default=default.namespace)
+    parser.add_argument(
+        "--instance-id", type=positive, metavar="N", help="its id in a static file of instances"
+    )
     parser.add_argument("--host", default=default.host, help="the address that others reach it at")
     parser.add_argument("--metrics-port", type=count, default=0, help="0: any free one")
     parser.add_argument("--drain-timeout", type=duration, default=default.drain_timeout)
@@ -146,6 +151,7 @@ def read_options(arguments: argparse.Namespace) -> WorkerOptions:
         model=arguments.model,
         model_name=arguments.model_name or arguments.model.resolve().name,
         namespace=arguments.namespace,
+        instance_id=arguments.instance_id,
         host=arguments.host,
         metrics_port=arguments.metrics_port,
         drain_timeout=arguments.drain_timeout,

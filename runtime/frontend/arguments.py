@@ -41,6 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
             host=given.host,
             port=given.port,
             url=given.url,
+            instance_id=given.instance_id,
             targets=Targets(ttft=given.ttft_target_ms, itl=given.itl_target_ms),
             relay=RelayLimits(
                 queue_timeout=given.queue_timeout,
@@ -90,6 +91,7 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--store", default=_RUNTIME.store_url, help="address of the discovery store")
     add("--plane", default=_RUNTIME.plane_url, help="address of the request plane")
+    add("--instance-id", type=_whole(1, 2**63 - 1), help="its id in a static file of instances")
     add("--namespace", default=_RUNTIME.namespace, help="the deployment to serve")
     add("--host", default=_FRONTEND.host, help="address to listen on")
     add("--port", type=_whole(0, 65535), default=_FRONTEND.port, help="port to listen on, 0: any")

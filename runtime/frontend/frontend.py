@@ -40,6 +40,8 @@ class FrontendOptions:
     port: int = 8080
     url: str | None = None
     """Where others reach it; made of host and port if None."""
+    instance_id: int | None = None
+    """Its id in a static deployment; a new one if None."""
     targets: Targets = field(default_factory=Targets)
     relay: RelayLimits = field(default_factory=RelayLimits)
     http: HttpLimits = field(default_factory=HttpLimits)
@@ -79,7 +81,9 @@ class Frontend:
         self._instances = await self._runtime.store.watch(f"instances/{namespace}/")
         await self._server.start(self._options.host, self._options.port)
         endpoint = self._runtime.endpoint(COMPONENT, ENDPOINT)
-        self._registration = await endpoint.serve(self._describe, metadata={"url": self.url})
+        self._registration = await endpoint.serve(
+            self._describe, metadata={"url": self.url}, instance_id=self._options.instance_id
+        )
         log.info("frontend ready url=%s namespace=%s", self.url, namespace)
 
     async def drain(self, timeout: float) -> None:

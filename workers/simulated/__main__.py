@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the worker that the command line asks for; returns the exit code."""
     parsed = _parser().parse_args(arguments)
     options = read_options(parsed)
-    instance_id = new_instance_id()
+    instance_id = options.instance_id or new_instance_id()
     metrics = WorkerMetrics(
         model=options.model_name,
         namespace=options.namespace,
