@@ -7,32 +7,23 @@ weigh more than their mean says.
 from math import inf
 
 from planner.core.engine import EngineModel
-from planner.core.queueing import spare_servers
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 
 # Prompts that share a batch under load, each waiting for all of them.
 _SHARED_PROMPTS = 4
-# Waits inside one interval are provided for up to this share; how intervals differ from each other
-# is for the forecast's learned headroom, which would count the same bursts twice.
-_LATE_WITHIN_INTERVAL = 0.1
-# Smallest part of the TTFT target that is planned for waiting; see `ttft_slack`.
-_LEAST_SLACK = 0.05
 
 
-def replicas_needed(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    """Return how many replicas of *role* hold *workload* within *sla*, as a real number.
+def busy_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
+    """Return how many replicas of *role* the work of *workload* keeps busy, as a real number.
 
-    Infinite when an engine cannot hold even one request of it. More rate never needs fewer, and a
-    looser target never more.
+    What is needed within the SLA is more; see `planner.core.predict`. Infinite when an engine
+    cannot hold even one request of it. A looser target never needs more.
     """
     if not workload.rate_rps:
         return 0.0
-    if role is Role.DECODE:
-        return workload.rate_rps * engine_share(role, engine, sla, workload)
-    busy = workload.rate_rps * engine_share(role, engine, sla, workload)
-    return busy + _waiting_replicas(role, engine, sla, workload)
+    return workload.rate_rps * engine_share(role, engine, sla, workload)
 
 
 def engine_share(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
@@ -142,20 +133,6 @@ def own_ttft_seconds(
         return engine.prompt_seconds(isl) + engine.transfer_seconds(isl) + 1.5 * step
     beside = max(0.0, step - engine.decode.base_seconds)
     return engine.prompt_seconds(isl) + beside + step / 2
-
-
-def _waiting_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    if sla.ttft_seconds is None:
-        return 0.0
-    slack = max(_LEAST_SLACK * sla.ttft_seconds, ttft_slack(role, engine, sla, workload))
-    return spare_servers(
-        workload.rate_rps * prefill_seconds(engine, workload),
-        squared_work_rate=workload.rate_rps
-        * prefill_seconds(engine, workload) ** 2
-        * prefill_second_moment_ratio(engine, workload),
-        slack_seconds=slack,
-        late_share=max(_LATE_WITHIN_INTERVAL, 1 - sla.attainment),
-    )
 
 
 def spread_seconds(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:

@@ -36,7 +36,7 @@ def _forecast(step: Step) -> str:
 
 
 def _tolerance(step: Step) -> str:
-    return f"{step.inputs['replicas_needed']:.2f} replicas needed, {step.after} within tolerance"
+    return f"{_forecast(step)}; {step.inputs['replicas_needed']:.0f} would only just be needed"
 
 
 def _load(step: Step) -> str:

@@ -1,6 +1,6 @@
 """The search for the cheapest fleet: every parallelism of every role, and how many of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, inf, prod
@@ -9,6 +9,7 @@ from planner.core.demand import engine_share
 from planner.core.predict import attainment_by_role, best_attainment
 from planner.core.profile import EngineProfile
 from planner.core.role import Role
+from planner.core.search import first_that
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 
@@ -129,8 +130,8 @@ class _Search:
         def holds(count: int) -> bool:
             return self._holds(fleet(count))
 
-        count = _first(holds, start=start)
-        return None if count is None else fleet(count)
+        found = fleet(first_that(holds, guess=start, least=start, most=_MOST_REPLICAS))
+        return found if self._holds(found) else None
 
     def _holds(self, fleet: Fleet) -> bool:
         return fleet_attainment(fleet, self._sla, self._workload) >= self._sla.attainment
@@ -141,17 +142,3 @@ class _Search:
 
 def _gpus(fleet: Fleet) -> int:
     return sum(choice.gpus for choice in fleet)
-
-
-def _first(holds: Callable[[int], bool], *, start: int) -> int | None:
-    """Return the least count from *start* on that *holds*, which stays true once it is."""
-    high = start
-    while not holds(high):
-        if high >= _MOST_REPLICAS:
-            return None
-        high = min(2 * high, _MOST_REPLICAS)
-    low = max(start, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return high

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from planner.core.demand import replicas_needed, spread_seconds
+from planner.core.demand import busy_replicas, spread_seconds
 from planner.core.engine import EngineModel
 from planner.core.forecast import Interval, Series, learned
 from planner.core.observation import Observation, Traffic
@@ -90,7 +90,7 @@ def _seen(
     if workload is None:
         return replace(memory, rate_rps=rate, late_share=late)
     gain = _gain(role, engine, config.sla, workload, seconds=interval.traffic.seconds)
-    demand = replicas_needed(
+    demand = busy_replicas(
         role, engine, config.sla, prompts(interval.traffic) if role is Role.PREFILL else workload
     )
     busy = _smoothed(memory.busy, min(demand, _MOST_REPLICAS), gain)

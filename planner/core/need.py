@@ -15,7 +15,7 @@ from planner.core.situation import Situation
 from planner.core.state import PolicyState, RoleMemory
 
 # Headroom may leave this multiple of the SLA's misses to the pressure steps.
-_LATE_SHARES = 2.0
+_LATE_SHARES = 3.0
 
 
 def needs_by_sla(
@@ -66,6 +66,16 @@ def _headroom(config: PolicyConfig, before: RoleMemory) -> float:
 
 
 def _needed(decision: Decision, situation: Situation) -> Decision:
+    """Return what one role needs; replicas cannot speed up an engine that alone is too slow."""
+    if situation.aim < situation.config.sla.attainment:
+        decision = decision.judged(
+            Reason.SLA_INFEASIBLE,
+            decision.current,
+            reachable=situation.reachable,
+            isl=situation.workload.isl,
+        )
+        if situation.is_hopeless:
+            return decision
     for step in STEPS:
         decision = step(decision, situation)
     return replace(decision, raw=decision.desired)

@@ -4,13 +4,10 @@ Every step takes the decision so far and returns it with its own reason, so the 
 is the order in which the steps are composed.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable
-from math import ceil
 
 from planner.core.demand import prefill_seconds, ttft_slack
 from planner.core.plan import Decision, Reason
-from planner.core.predict import best_attainment
 from planner.core.pressure import (
     backlog_seconds,
     clearing_replicas,
@@ -20,35 +17,48 @@ from planner.core.pressure import (
 )
 from planner.core.role import Role
 from planner.core.situation import Situation
-from planner.core.stabilize import tolerant
-from planner.core.workload import Workload
 
 NeedStep = Callable[[Decision, Situation], Decision]
 
 
 def by_forecast(decision: Decision, situation: Situation) -> Decision:
-    """Go straight to the replicas that hold the forecast demand with its headroom."""
-    need = situation.forecast * situation.headroom
-    current = decision.current
-    desired = tolerant(current, need, tolerance=situation.config.tolerance)
-    capacity_rps = situation.capacity_rps
+    """Go straight to the fewest replicas that hold the forecast rate with its headroom."""
+    rate_rps = situation.expected_rps
+    needed = situation.fewest(rate_rps)
     inputs = {
-        "demand_rps": need * capacity_rps,
-        "capacity_rps": capacity_rps,
+        "demand_rps": rate_rps,
+        "capacity_rps": situation.capacity_rps(needed, rate_rps),
         "horizon_seconds": situation.config.lead_seconds,
-        "replicas_needed": need,
         "headroom": situation.headroom,
+        "replicas_needed": float(needed),
     }
-    reason = Reason.DEMAND_FORECAST if desired == ceil(need) else Reason.WITHIN_TOLERANCE
-    return decision.judged(reason, desired, **inputs)
+    if needed > decision.current == situation.fewest(rate_rps / _within(situation)):
+        return decision.judged(Reason.WITHIN_TOLERANCE, decision.current, **inputs)
+    return decision.judged(Reason.DEMAND_FORECAST, needed, **inputs)
+
+
+def _within(situation: Situation) -> float:
+    return 1 + situation.config.tolerance
+
+
+def by_consolidation(decision: Decision, situation: Situation) -> Decision:
+    """Remove only replicas without which the rest would hold a little more than is expected."""
+    if decision.desired >= decision.current:
+        return decision
+    rate_rps = situation.expected_rps * _within(situation)
+    kept = min(decision.current, situation.fewest(rate_rps))
+    return decision.moved(
+        Reason.CONSOLIDATION_REFUSED, max(decision.desired, kept), demand_rps=rate_rps
+    )
 
 
 def by_lateness(decision: Decision, situation: Situation) -> Decision:
     """Add to the headroom while more requests are late than the SLA allows."""
     late_share = situation.memory.late_share
     factor = lateness_factor(late_share, attainment=situation.config.sla.attainment)
-    need = situation.forecast * situation.headroom * factor
-    replicas = tolerant(decision.current, need, tolerance=situation.config.tolerance)
+    if factor <= 1:
+        return decision
+    replicas = situation.fewest(situation.expected_rps * factor / _within(situation))
     return decision.moved(
         Reason.ATTAINMENT_BELOW_TARGET,
         max(decision.desired, replicas),
@@ -87,35 +97,10 @@ def by_kv_pressure(decision: Decision, situation: Situation) -> Decision:
     return decision.moved(Reason.KV_PRESSURE, max(decision.desired, replicas), fullness=full)
 
 
-def by_feasibility(decision: Decision, situation: Situation) -> Decision:
-    """Hold when an engine alone is too slow for the mean request: replicas cannot speed it up."""
-    workload = situation.workload
-    mean_only = Workload(rate_rps=workload.rate_rps, isl=workload.isl, osl=workload.osl)
-    sla = situation.config.sla
-    if best_attainment(situation.role, situation.engine, sla, mean_only) > 0:
-        return decision
-    return decision.judged(Reason.SLA_INFEASIBLE, decision.current, isl=workload.isl)
-
-
-def by_consolidation(decision: Decision, situation: Situation) -> Decision:
-    """Keep replicas without which the model predicts too low an attainment at the expected rate."""
-    fewer = range(decision.desired, decision.current)
-    kept = bisect_left(fewer, True, key=lambda replicas: _would_do(replicas, situation))
-    return decision.moved(Reason.CONSOLIDATION_REFUSED, decision.desired + kept)
-
-
-def _would_do(replicas: int, situation: Situation) -> bool:
-    """Return whether *replicas* reach the target, or nearly as much as the present ones do."""
-    target = situation.config.sla.attainment
-    reachable = situation.attainment(situation.replicas.current) - (1 - target) / 2
-    return situation.attainment(replicas) >= min(target, reachable)
-
-
 STEPS: tuple[NeedStep, ...] = (
     by_forecast,
+    by_consolidation,
     by_lateness,
     by_backlog,
     by_kv_pressure,
-    by_consolidation,
-    by_feasibility,
 )

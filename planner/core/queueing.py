@@ -5,7 +5,7 @@ variabilities, and the square-root approximation of the Poisson distribution.
 """
 
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from math import exp, inf, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -74,19 +74,3 @@ def poisson_at_most(count: float, mean: float) -> float:
     if count < 0:
         return 0.0
     return _NORMAL.cdf(2 * (sqrt(count + 0.75) - sqrt(mean)))
-
-
-def spare_servers(
-    load: float, *, squared_work_rate: float, slack_seconds: float, late_share: float
-) -> float:
-    """Return the servers beyond *load* that keep all but *late_share* of waits within the slack.
-
-    *squared_work_rate* is the arrival rate times the mean squared service time, in seconds. A real
-    number, for a demand that is learned over time: the smaller of the heavy-traffic bound, for
-    which P(wait > t) = exp(-2 t spare / squared_work_rate), and square-root staffing, at which
-    hardly anybody waits at all.
-    """
-    if load <= 0:
-        return 0.0
-    heavy_traffic = -log(late_share) * squared_work_rate / (2 * slack_seconds)
-    return min(heavy_traffic, _NORMAL.inv_cdf(1 - late_share) * sqrt(load))

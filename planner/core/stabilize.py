@@ -4,8 +4,6 @@ Stopping an idle replica and starting it again costs a cold start, so keeping it
 costs at most twice the best in hindsight, whatever the load does next.
 """
 
-from math import ceil
-
 from planner.core.peaks import Peaks, above
 
 
@@ -13,16 +11,3 @@ def remaining_seconds(needs: Peaks, at: float, need: int, *, hold_seconds: float
     """Return how long the window that ends *at* still holds a need above *need*."""
     ends = [seen + hold_seconds - at for seen, _ in above(needs, need)]
     return max(ends, default=0.0)
-
-
-def tolerant(current: int, need: float, *, tolerance: float) -> int:
-    """Return *need*, a real number of replicas, as a whole one that ignores small passages.
-
-    With 2 %, 4 replicas do for 4.05 and are not shrunk to 3 for 2.98; a need that grows never gets
-    fewer.
-    """
-    if current < need <= current * (1 + tolerance):
-        return current
-    if need > current:
-        return ceil(need)
-    return min(current, ceil(need * (1 + tolerance)))

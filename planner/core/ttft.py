@@ -17,7 +17,7 @@ from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 
-_BISECTIONS = 16
+_BISECTIONS = 10
 _MANY = 50.0
 _NEGLIGIBLE = 1e-9
 

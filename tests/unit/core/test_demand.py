@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from planner.core.demand import batch_held, engine_share, prefill_seconds, replicas_needed
+from planner.core.demand import batch_held, busy_replicas, engine_share, prefill_seconds
 from planner.core.predict import attainment, best_attainment, role_attainment
 from planner.core.role import Role
 from planner.core.sla import Sla
@@ -69,35 +69,35 @@ def test_a_decode_replica_is_used_up_by_the_batch_that_just_meets_the_itl():
 
 
 def test_an_aggregated_replica_holds_less_than_one_of_either_role():
-    aggregated = replicas_needed(Role.AGGREGATED, ENGINE, SLA, CHAT)
-    apart = sum(replicas_needed(role, ENGINE, SLA, CHAT) for role in (Role.PREFILL, Role.DECODE))
+    aggregated = busy_replicas(Role.AGGREGATED, ENGINE, SLA, CHAT)
+    apart = sum(busy_replicas(role, ENGINE, SLA, CHAT) for role in (Role.PREFILL, Role.DECODE))
     assert aggregated > apart
 
 
 def test_no_engine_holds_an_itl_below_its_own_base():
-    assert replicas_needed(Role.DECODE, ENGINE, Sla(itl_seconds=0.004), CHAT) == inf
+    assert busy_replicas(Role.DECODE, ENGINE, Sla(itl_seconds=0.004), CHAT) == inf
 
 
 def test_no_load_needs_no_replicas():
     idle = replace(CHAT, rate_rps=0.0)
     for role in Role:
-        assert replicas_needed(role, ENGINE, SLA, idle) == 0
+        assert busy_replicas(role, ENGINE, SLA, idle) == 0
         assert role_attainment(role, ENGINE, SLA, idle, replicas=0) == 1
 
 
 @given(roles, slas(), workloads(), rates)
 def test_more_demand_never_needs_fewer(role, sla, load, rate):
     low, high = sorted([load.rate_rps, rate])
-    fewer = replicas_needed(role, ENGINE, sla, replace(load, rate_rps=low))
-    more = replicas_needed(role, ENGINE, sla, replace(load, rate_rps=high))
+    fewer = busy_replicas(role, ENGINE, sla, replace(load, rate_rps=low))
+    more = busy_replicas(role, ENGINE, sla, replace(load, rate_rps=high))
     assert fewer <= more * (1 + 1e-9)
 
 
 @given(roles, slas(), slas(), workloads())
 def test_a_looser_sla_never_needs_more(role, one, other, load):
     loose = loosened(one, other)
-    needed = replicas_needed(role, ENGINE, loose, load)
-    assert needed <= replicas_needed(role, ENGINE, one, load) * (1 + 1e-9)
+    needed = busy_replicas(role, ENGINE, loose, load)
+    assert needed <= busy_replicas(role, ENGINE, one, load) * (1 + 1e-9)
 
 
 @given(roles, slas(), slas(), workloads(), st.integers(0, 200))

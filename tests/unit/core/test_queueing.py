@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.queueing import erlang_c, poisson_at_most, spare_servers, wait
+from planner.core.queueing import erlang_c, poisson_at_most, wait
 
 
 @pytest.mark.parametrize(
@@ -71,30 +71,3 @@ def test_more_servers_never_wait_longer(servers, load, seconds):
 )
 def test_the_poisson_share_is_close_to_the_exact_one(count, mean, share):
     assert poisson_at_most(count, mean) == pytest.approx(share, abs=0.03)
-
-
-loads = st.floats(0.01, 100)
-
-
-@given(loads, loads, st.floats(1e-4, 10), st.floats(0.01, 10), st.floats(0.001, 0.5))
-def test_more_load_never_needs_fewer_spare_servers(one, other, each, slack, late):
-    low, high = sorted([one, other])
-
-    def spare(load):
-        return spare_servers(
-            load, squared_work_rate=load * each, slack_seconds=slack, late_share=late
-        )
-
-    assert 0 <= spare(low) <= spare(high)
-
-
-def test_spare_servers_are_bounded_by_square_root_staffing():
-    # Hardly any slack: 2.33 * sqrt(100) spare servers, so that 1 % wait at all.
-    spare = spare_servers(100.0, squared_work_rate=100.0, slack_seconds=1e-6, late_share=0.01)
-    assert spare == pytest.approx(23.26, abs=0.01)
-
-
-def test_spare_servers_follow_the_heavy_traffic_bound():
-    # ln(100) * 2 / (2 * 4.605) = 1 spare server for 2 of squared work and 4.605 s to spare.
-    spare = spare_servers(50.0, squared_work_rate=2.0, slack_seconds=4.605, late_share=0.01)
-    assert spare == pytest.approx(1.0, abs=1e-3)

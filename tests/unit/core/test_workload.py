@@ -9,7 +9,7 @@ from planner.errors import ConfigError
 def test_without_moments_every_request_has_the_mean_lengths():
     load = Workload(rate_rps=1.0, isl=1000, osl=200)
     assert load.isl_variance == 0
-    assert load.isl_strata() == [(1.0, 1000)]
+    assert load.isl_strata() == ((1.0, 1000),)
     assert load.context_tokens == 1100
 
 
