@@ -99,17 +99,20 @@ def _print_rows(records: "Sequence[Record]", query: "Query") -> None:
 
     present = {role for r in records if r.entry.plan for role in r.entry.plan.decisions}
     roles = [role for role in Role if role in present and query.role in (None, role)]
+    # Only where planners of both kinds wrote: one that acts beside one that observes.
+    modes = ["planner"] if len({record.mode for record in records}) > 1 else []
     rows: list[list[Cell]] = [
         [
             record.id,
             moment(record.entry.at),
+            *(record.mode for _ in modes),
             *(_cell(record, role) for role in roles),
             _why(record, roles),
             record.entry.note or record.entry.outcome,
         ]
         for record in records
     ]
-    print_table(["id", "at", *roles, "why", "result"], rows)
+    print_table(["id", "at", *modes, *roles, "why", "result"], rows)
 
 
 def _cell(record: "Record", role: Role) -> str | None:

@@ -114,7 +114,7 @@ def _decision_line(status: "Status") -> str:
 
     last = status.last
     if last is None:
-        return "The planner has not decided yet: planner run --observe"
+        return "No planner has decided anything yet"
     age = format_duration(max(0.0, status.at - last.entry.at))
     plan = last.entry.plan
     told = (

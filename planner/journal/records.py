@@ -77,4 +77,5 @@ class Query:
     changed: bool = False
     """Only those whose plan differed from the fleet, or that have a note."""
     run: int | None = None
+    mode: Mode | None = None
     limit: int = 50

@@ -102,6 +102,8 @@ def conditions(query: Query) -> tuple[str, list[object]]:
         tests.append(("d.at >= ?", query.since))
     if query.run is not None:
         tests.append(("d.run = ?", query.run))
+    if query.mode is not None:
+        tests.append(("r.mode = ?", query.mode))
     if query.changed:
         tests.append(("(d.changed = ? OR d.note IS NOT NULL)", 1))
     reasons = {"role": query.role, "reason": query.reason}

@@ -24,7 +24,8 @@ def announce(choices: Choices, url: str, *, seconds: float) -> None:
     print_line(f"\n  {curl(url, choices.model_name)}\n")
     if choices.state != state_directory().resolve():
         print_line(f"export PLANNER_STATE_DIR={shlex.quote(str(choices.state))}")
-    print_line("Next: planner chat, planner status, planner history, planner stop")
+    told = "" if choices.planner is PlannerMode.OFF else "planner history, "
+    print_line(f"Next: planner chat, planner status, {told}planner stop")
 
 
 def curl(url: str, model: str) -> str:

@@ -10,10 +10,13 @@ from planner.cli.local.view import Frontend, open_fleet
 from planner.core.observation import Replicas
 from planner.core.role import Role
 from planner.errors import JournalError, PlannerError
-from planner.journal import Journal, Record
+from planner.journal import Journal, Query, Record
 from planner.sources.exposition import parse
 
 _JOURNAL = "journal.sqlite"
+# A planner that acts and has decided within this time speaks for the deployment, also when one that
+# observes has decided since.
+_LATELY_SECONDS = 60.0
 _PREFIX = "planner_frontend_"
 
 
@@ -91,12 +94,17 @@ async def _frontend(url: str) -> FrontendStatus:
 
 
 def _last_decision(path: Path, *, since: float) -> Record | None:
+    """Return the latest decision after *since*: of the planner that acts, where one lately did."""
     if not path.exists():
         return None
     try:
         with Journal.read(path) as journal:
-            record = journal.latest()
+            latest = journal.latest()
+            acting = journal.query(Query(mode="acts", limit=1))
     except JournalError:
         return None
     # An earlier deployment in the same folder left its decisions there.
-    return record if record is not None and record.entry.at >= since else None
+    if latest is None or latest.entry.at < since:
+        return None
+    lately = [record for record in acting if record.entry.at >= latest.entry.at - _LATELY_SECONDS]
+    return lately[0] if lately else latest

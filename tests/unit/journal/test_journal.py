@@ -172,3 +172,13 @@ def test_growth_is_bounded_while_appending(tmp_path):
 def test_an_unknown_number_is_told(journal, missing):
     with pytest.raises(JournalError, match="99: not in"):
         getattr(journal, missing)(99)
+
+
+def test_decisions_of_one_kind_of_planner_can_be_asked_for(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        for mode in ("observes", "acts", "observes"):
+            run = journal.begin(Run(started=1.0, mode=mode, sla="ttft=200ms"))
+            journal.append(run, Entry(at=2.0, observation=None, plan=None))
+
+        assert [r.id for r in journal.query(Query(mode="acts"))] == [2]
+        assert [r.id for r in journal.query(Query(mode="observes"))] == [3, 1]
