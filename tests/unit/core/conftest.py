@@ -1,13 +1,13 @@
 """What the tests of the core share: unhurried law tests, and observations to decide on."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
 from planner.core.role import Role
 
 # A shared machine stalls now and then, which is no fact about the code.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

@@ -1,42 +1,98 @@
-"""Each reason has a sentence, made of the figures that the step went by."""
+"""Every step can be told in one sentence, from the figures that it carries."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from planner.core.explain import sentence
-from planner.core.plan import Reason, Step
+from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
+from planner.core.explain import explain, sentence
+from planner.core.observation import RoleLoad
+from planner.core.plan import Decision, Reason, Step
+from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.profiles import load_profile
 
-INPUTS = {
-    "demand_rps": 41.2, "capacity_rps": 15.6, "horizon_seconds": 65.0, "replicas_needed": 3.02,
-    "late_share": 0.031, "headroom_factor": 1.2, "backlog_seconds": 2.5, "fullness": 1.2,
-    "load_over_threshold": 1.37, "remaining_seconds": 220.0, "age_seconds": 4.0, "isl": 3000.0,
-    "max_gpus": 8.0, "minimum": 1.0, "maximum": 9.0,
-}  # fmt: skip
+P, D = Role.PREFILL, Role.DECODE
+
+CASES = [
+    pytest.param(
+        Reason.DEMAND_FORECAST,
+        {"demand_rps": 41.2, "capacity_rps": 15.6, "horizon_seconds": 65.0},
+        "DemandForecast: 41.2 req/s expected in 1m5s, one replica holds 15.6 within the SLA",
+        id="demand",
+    ),
+    pytest.param(
+        Reason.SCALE_DOWN_STABILIZED,
+        {"remaining_seconds": 220.0},
+        "ScaleDownStabilized: 2 would do, held for 3m40s more",
+        id="held",
+    ),
+    pytest.param(
+        Reason.BACKLOG,
+        {"backlog_seconds": 1.2},
+        "Backlog: 1.2s of prefill work waits",
+        id="backlog",
+    ),
+    pytest.param(
+        Reason.KV_PRESSURE,
+        {"fullness": 1.3},
+        "KvPressure: the ready replicas are 130% full",
+        id="full",
+    ),
+    pytest.param(
+        Reason.METRICS_UNAVAILABLE,
+        {"age_seconds": 12.0},
+        "MetricsUnavailable: nothing current is known, held; 12s old",
+        id="stale",
+    ),
+    pytest.param(
+        Reason.WARMING_UP,
+        {},
+        "WarmingUp: no request has finished yet, so their lengths are unknown",
+        id="first requests",
+    ),
+    pytest.param(Reason.GPU_BUDGET, {"max_gpus": 8.0}, "GpuBudget: 3 fit into 8 GPUs", id="budget"),
+    pytest.param(
+        Reason.TOO_MANY_REPLICAS, {"maximum": 3.0}, "TooManyReplicas: the maximum is 3", id="most"
+    ),
+    pytest.param(
+        Reason.BACKLOG, {"old_figure": 1.5}, "Backlog: old_figure 1.5", id="an older journal's"
+    ),
+    pytest.param(Reason.BACKLOG, {}, "Backlog: 2 -> 3", id="no figures at all"),
+]
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_has_one(reason):
-    told = sentence(Step(reason=reason, before=3, after=4, inputs=INPUTS))
-    assert told.startswith(f"{reason}: ")
-    assert "demand_rps" not in told
+@pytest.mark.parametrize(("reason", "inputs", "text"), CASES)
+def test_a_step_is_a_sentence(reason, inputs, text):
+    assert sentence(Step(reason=reason, before=2, after=3, inputs=inputs)) == text
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"),
-    [
-        (
-            Reason.DEMAND_FORECAST,
-            "41.2 req/s expected in 1m5s, one replica holds 15.6 within the SLA",
-        ),
-        (Reason.SCALE_DOWN_STABILIZED, "3 would do, held for 3m40s more"),
-        (Reason.ATTAINMENT_BELOW_TARGET, "3.1% of requests are late, so the headroom is 1.20x"),
-    ],
+@given(
+    st.sampled_from([None, 0.0, 30.0, 3000.0]),
+    st.integers(1, 9),
+    st.sampled_from([0.5, 1.0]),
+    st.integers(0, 9000),
+    st.sampled_from(["ttft=200ms,itl=20ms", "ttft=20ms", "ttft=60ms,itl=20ms"]),
 )
-def test_what_some_say(reason, told):
-    step = Step(reason=reason, before=3, after=4, inputs=INPUTS)
-    assert sentence(step) == f"{reason}: {told}"
+def test_every_step_of_a_decision_has_its_figures(look, rate, count, on_time, waiting, sla):
+    config = PolicyConfig(
+        sla=Sla.parse(sla),
+        bounds={P: Bounds(minimum=2, maximum=5), D: Bounds(maximum=4)},
+        max_gpus=7,
+    )
+    state, fleet = PolicyState(), {P: count, D: count}
+    load = {role: RoleLoad(waiting=waiting, running=waiting) for role in fleet}
+    for index in range(12):
+        seen = look(5.0 * (index + 1), rate, fleet, load=load, on_time=on_time)
+        state, plan = decide(config, load_profile("llama-3.1-8b-fp8-h200"), state, seen)
+        fleet = plan.desired
+        for decision in plan.decisions.values():
+            for step in decision.steps:
+                text = sentence(step)
+                assert text.startswith(f"{step.reason}: ")
+                assert not any(f"{name} " in text for name in step.inputs if "_" in name)
+            assert explain(decision) == sentence(decision.steps[-1])
 
 
-def test_without_the_figures_what_is_there_is_told():
-    assert sentence(Step(reason=Reason.KV_PRESSURE, before=3, after=4)) == "KvPressure: 3 -> 4"
-    odd = Step(reason=Reason.KV_PRESSURE, before=3, after=4, inputs={"heat": 2.0})
-    assert sentence(odd) == "KvPressure: heat 2"
+def test_a_decision_without_steps_says_so():
+    assert explain(Decision.unmoved(P, 3)) == "no reason recorded"
