@@ -41,11 +41,14 @@ def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
     """
     if state.at is not None and 0 <= at - state.at <= config.windows.peak_seconds:
         return replace(state, at=at)
-    roles = {
-        role: RoleMemory(demand=Series(errors=memory.demand.errors), late_share=memory.late_share)
-        for role, memory in state.roles.items()
-    }
+    roles = {role: _without_past(memory) for role, memory in state.roles.items()}
     return replace(state, at=at, since=at, roles=roles)
+
+
+def _without_past(memory: RoleMemory) -> RoleMemory:
+    known = memory.demand
+    demand = Series(errors=known.errors, judged_seconds=known.judged_seconds)
+    return RoleMemory(demand=demand, late_share=memory.late_share)
 
 
 def remembered(

@@ -90,7 +90,7 @@ class PolicyConfig:
     max_age_seconds: float | None = None
     """Older figures hold the fleet; None is three intervals."""
     tolerance: float = 0.02
-    """Share by which the need may pass a whole replica before the number moves."""
+    """Share of the expected rate that a replica more or less must be worth to be moved."""
     mode: Mode = Mode.SLA
     load: LoadTargets = field(default_factory=LoadTargets)
 

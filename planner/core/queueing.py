@@ -44,11 +44,6 @@ class Wait:
             return self.share if seconds == 0 else 0.0
         return self.share * exp(-seconds / self.mean_seconds)
 
-    @property
-    def overall_mean_seconds(self) -> float:
-        """Mean wait over all arrivals."""
-        return self.share * self.mean_seconds if self.share else 0.0
-
 
 def wait(servers: int, load: float, *, service_seconds: float, variability: float = 1.0) -> Wait:
     """Return the wait for one of *servers* at *load* busy ones on average.

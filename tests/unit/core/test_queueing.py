@@ -29,20 +29,20 @@ def test_m_m_1_waits_are_exponential():
     # rho = 0.8, service 1 s: P(W > t) = 0.8 exp(-0.2 t), mean 4 s.
     queue = wait(1, 0.8, service_seconds=1.0)
     assert queue.above(5.0) == pytest.approx(0.8 * exp(-1.0))
-    assert queue.overall_mean_seconds == pytest.approx(4.0)
+    assert queue.share * queue.mean_seconds == pytest.approx(4.0)
     assert queue.above(-1.0) == 1.0
 
 
 def test_m_d_1_waits_half_as_long_as_m_m_1():
     # Pollaczek-Khinchine: constant service has variability (1 + 0) / 2.
     constant = wait(1, 0.8, service_seconds=1.0, variability=0.5)
-    assert constant.overall_mean_seconds == pytest.approx(2.0)
+    assert constant.share * constant.mean_seconds == pytest.approx(2.0)
 
 
 def test_without_spare_capacity_the_wait_has_no_end():
     queue = wait(2, 2.5, service_seconds=1.0)
     assert queue.above(1e9) == 1.0
-    assert queue.overall_mean_seconds == inf
+    assert queue.mean_seconds == inf
 
 
 def test_without_variability_only_the_share_is_known():
