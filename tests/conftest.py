@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -9,10 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runtime.servers import LOOPBACK, etcd_command, free_port, nats_command, wait_port
 
 START_SECONDS = 15.0
+
+# Machines are slow at times, which is no property of the code. The CI tries the same examples
+# every time, so that a change is judged by what it changed; everybody else explores.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 # The server dies with this process, however that ends.
 _TIED = (
