@@ -7,7 +7,7 @@ import click
 
 from planner.cli.errors import explain
 from planner.cli.output import notice, print_line
-from planner.errors import PlannerError
+from planner.errors import ConfigError, PlannerError
 
 if TYPE_CHECKING:
     from planner.cli.live.conversation import Conversation
@@ -33,7 +33,14 @@ def command(*, url: str | None, model: str | None, max_tokens: int, system: str 
         notice(f"{conversation.model} at {address}; /quit ends")
         _talk(conversation)
     else:
-        _answer(conversation, sys.stdin.read())
+        _answer(conversation, _piped())
+
+
+def _piped() -> str:
+    question = sys.stdin.read()
+    if not question.strip():
+        raise ConfigError("stdin is empty: there is no question", hint="echo Hello | planner chat")
+    return question
 
 
 def _talk(conversation: "Conversation") -> None:

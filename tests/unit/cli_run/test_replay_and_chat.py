@@ -166,6 +166,13 @@ def test_what_is_piped_into_chat_is_one_question(endpoint, monkeypatch, capsys):
     assert [m["content"] for m in asked["messages"]] == ["Be brief.", "Count\nto three"]
 
 
+def test_an_empty_pipe_asks_nothing(endpoint, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(["chat", "--url", endpoint.url]) == 2
+    assert capsys.readouterr().err.startswith("error: stdin is empty")
+    assert endpoint.asked == []
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
