@@ -7,6 +7,7 @@ command there; README.md has an example.
 """
 
 import argparse
+import asyncio
 import os
 import shlex
 import signal
@@ -19,6 +20,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+from runtime import DistributedRuntime, RuntimeConfig
 from runtime.servers import etcd_command, free_port, nats_command
 
 HERE = Path(__file__).parent
@@ -63,12 +65,28 @@ def start(nodes: Nodes, folder: Path, router: str) -> str:
     nodes.start(1, nats_command(data_dir=folder / "nats", port=nats, host=first))
     wait_for(f"http://{first}:{etcd}/health")
     common = ["--store", f"etcd://{first}:{etcd}", "--plane", f"nats://{first}:{nats}"]
-    for node, address in enumerate(nodes.addresses, start=1):
-        serves = ["services:Worker"] if node > 1 else ["services:Processor", "services:Frontend"]
-        command = [sys.executable, "-m", "runtime.service", *serves, *common, "--host", address]
-        env = {"NODE": f"node{node}", "HTTP_HOST": first, "HTTP_PORT": str(http), "ROUTER": router}
-        nodes.start(node, command, **env)
+    env = {"HTTP_HOST": first, "HTTP_PORT": str(http), "ROUTER": router}
+
+    def serve(node: int, *services: str) -> None:
+        command = [sys.executable, "-m", "runtime.service", *services, *common]
+        own = ["--host", nodes.addresses[node - 1]]
+        nodes.start(node, [*command, *own], NODE=f"node{node}", **env)
+
+    workers = range(2, len(nodes.addresses) + 1)
+    for node in workers:
+        serve(node, "services:Worker")
+    # Any order works; workers first, so that the very first prompts are spread over all of them.
+    asyncio.run(wait_for_workers(common[1], common[3], count=len(workers)))
+    serve(1, "services:Processor", "services:Frontend")
     return f"http://{first}:{http}/generate"
+
+
+async def wait_for_workers(store: str, plane: str, *, count: int) -> None:
+    """Return once *count* workers are registered."""
+    config = RuntimeConfig(store_url=store, plane_url=plane)
+    async with await DistributedRuntime.connect(config) as runtime:
+        client = await runtime.endpoint("Worker", "generate").client()
+        await client.wait_for_instances(count, timeout=PATIENCE)
 
 
 def wait_for(url: str, data: bytes | None = None) -> str:

@@ -139,6 +139,18 @@ async def ask(client: Client, one: GenerateRequest) -> list[TokenDelta]:
     return [delta async for delta in await client.generate(one, response_type=TokenDelta)]
 
 
+async def ask_again(client: Client, one: GenerateRequest) -> list[TokenDelta]:
+    """Ask until an instance answers, as the frontend does while servers come back."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            try:
+                return await ask(client, one)
+            except RuntimeFault as fault:
+                if not fault.retryable:
+                    raise
+            await asyncio.sleep(0.05)
+
+
 def tokens(deltas: list[TokenDelta]) -> list[int]:
     return [token for delta in deltas for token in delta.token_ids]
 
@@ -274,7 +286,7 @@ async def test_a_prefill_outlives_the_queue_that_it_came_from(etcd_server, own_n
 
         await own_nats.start()
         await deployment.until_value("decode", "prefill_queue_depth", lambda depth: depth == 0)
-        again = await ask(client, request("again", tokens=1000))
+        again = await ask_again(client, request("again", tokens=1000))
         assert len(tokens(again)) == 10
         await deployment.until_idle("decode")
 
