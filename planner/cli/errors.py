@@ -52,11 +52,6 @@ def _told(error: click.UsageError) -> str:
     return error.message if isinstance(error, click.NoSuchOption) else error.format_message()
 
 
-def _usage_message(error: click.UsageError) -> str:
-    """Return what is wrong; click's own text for an option ends with the suggestion."""
-    return error.message if isinstance(error, click.NoSuchOption) else error.format_message()
-
-
 def _usage_hint(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(error.possibilities)}?"
