@@ -29,6 +29,45 @@ class Replicas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """When requests arrived within an interval: moments of short bins, oldest first.
+
+    A TTFT target is kept or missed within seconds, so the mean of an interval hides what matters.
+    The last bin ends when the observation was made; bins without arrivals are zeros.
+    """
+
+    bin_seconds: float
+    counts: tuple[int, ...]
+    isl: tuple[int, ...]
+    """Sum of the prompts' lengths of each bin."""
+    isl_squared: tuple[int, ...]
+    """Sum of their squares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSums:
+    """What a role's engines computed in an interval, summed over their steps.
+
+    The step-time laws are linear in these sums, so the model's time for them is exact: compared
+    with *seconds* it tells how far the engines are from their profile.
+    """
+
+    seconds: float
+    """Time that the steps took."""
+    steps: int
+    prefill_steps: int
+    """Steps with prompt tokens in them."""
+    decoded: int
+    """Requests given a token, summed over steps: the tokens generated."""
+    kv_tokens: int
+    """Tokens read from the KV cache by the decoding requests of each step."""
+    prefilled: int
+    """Prompt tokens computed."""
+    prefilled_squared: int
+    """Sum of end^2 - start^2 over the chunks of prompts computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """What the frontends counted during the last *seconds*: arrivals, and results behind them.
 
@@ -51,6 +90,8 @@ class Traffic:
     ttft_count: int = 0
     itl_sum: float = 0.0
     itl_count: int = 0
+    arrivals: Arrivals | None = None
+    """The same arrivals in short bins; None from a source that cannot tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +106,8 @@ class RoleLoad:
     kv_usage: float | None = None
     """Share of KV blocks in use, 0 to 1, mean over replicas."""
     oldest_wait_seconds: float | None = None
+    steps: StepSums | None = None
+    """Since the last observation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class Fleet:
         on_ready: Callable[[Role, SimulatedEngine], None],
     ) -> None:
         self.changes: list[FleetChange] = []
-        self.scale_actions = 0
+        self.actions: list[float] = []
         """How often a role's number was changed."""
         self._timeline = timeline
         self._cold_start_seconds = cold_start_seconds
@@ -95,7 +95,7 @@ class Fleet:
         wanted = {role: desired[role] - now[role].current for role in desired}
         for role, difference in sorted(wanted.items(), key=lambda item: item[1]):
             if difference:
-                self.scale_actions += 1
+                self.actions.append(self._timeline.now)
             for _ in range(-difference):
                 self._remove_one(role)
             for _ in range(difference):

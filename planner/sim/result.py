@@ -24,6 +24,7 @@ class SimResult:
     """
 
     sla: Sla
+    arrival_seconds: Floats
     ttft_seconds: Floats
     itl_seconds: Floats
     finish_seconds: Floats
@@ -31,7 +32,8 @@ class SimResult:
     duration_seconds: float
     """Until the last arrival or the last token, whichever is later."""
     changes: Sequence[FleetChange]
-    scale_actions: int
+    actions: Sequence[float]
+    """When the policy changed a role's replicas, each role by itself."""
     gpus_per_replica: Mapping[Role, int]
     plans: Sequence[Plan] = ()
 
@@ -39,6 +41,11 @@ class SimResult:
     def requests(self) -> int:
         """Requests that arrived."""
         return len(self.ttft_seconds)
+
+    @property
+    def scale_actions(self) -> int:
+        """Changes of a role's replicas that the policy made."""
+        return len(self.actions)
 
     @property
     def completed(self) -> int:
@@ -63,10 +70,14 @@ class SimResult:
     @property
     def gpu_seconds(self) -> float:
         """GPU time held by starting, ready and draining replicas."""
+        return self.gpu_seconds_between(0.0, self.duration_seconds)
+
+    def gpu_seconds_between(self, start: float, end: float) -> float:
+        """Return the GPU time held from *start* to *end*, in seconds of the virtual clock."""
         ends = [change.at for change in self.changes[1:]] + [self.duration_seconds]
         return sum(
-            self.gpus(change.fleet) * max(0.0, min(end, self.duration_seconds) - change.at)
-            for change, end in zip(self.changes, ends, strict=True)
+            self.gpus(change.fleet) * max(0.0, min(until, end) - max(change.at, start))
+            for change, until in zip(self.changes, ends, strict=True)
         )
 
     @property

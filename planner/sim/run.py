@@ -121,12 +121,13 @@ class _Simulation:
             duration = max([self._trace.duration_seconds, *finish[np.isfinite(finish)]])
         return SimResult(
             sla=self._scenario.sla,
+            arrival_seconds=self._trace.arrival_seconds,
             ttft_seconds=first - self._trace.arrival_seconds,
             itl_seconds=(finish - first) / steps,
             finish_seconds=finish,
             failed=len(ledger.failed),
             duration_seconds=float(duration),
             changes=tuple(fleet.changes),
-            scale_actions=fleet.scale_actions,
+            actions=tuple(fleet.actions),
             gpus_per_replica={r: self._scenario.gpus_per_replica.get(r, 1) for r in fleet.counts()},
         )

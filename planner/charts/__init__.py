@@ -1,0 +1,1 @@
+"""Plots as SVG text: they stand alone in a report, a document or a page."""
