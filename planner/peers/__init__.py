@@ -1,1 +1,1 @@
-"""Other autoscalers' rules as policies, written from their documented formulas: what ours is compared with."""
+"""Other autoscalers' rules, from their documented formulas: what ours is compared with."""
