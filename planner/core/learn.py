@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from planner.core.demand import busy_replicas, spread_seconds
 from planner.core.engine import EngineModel
-from planner.core.forecast import Interval, Series, learned
+from planner.core.headroom import Interval, Series, learned
 from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.core.engine import EngineModel
-from planner.core.forecast import headroom, promised
+from planner.core.headroom import headroom, promised
 from planner.core.learn import remembered
 from planner.core.need_steps import STEPS
 from planner.core.observation import Observation, RoleLoad

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from planner.core.engine import EngineModel
-from planner.core.forecast import Windows
+from planner.core.headroom import Windows
 from planner.core.profile import Parallelism, Profile
 from planner.core.role import Role
 from planner.core.sla import Sla

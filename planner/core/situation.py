@@ -5,7 +5,7 @@ from functools import cached_property
 
 from planner.core.demand import engine_share
 from planner.core.engine import EngineModel
-from planner.core.forecast import expected
+from planner.core.headroom import expected
 from planner.core.observation import Replicas, RoleLoad
 from planner.core.policy import PolicyConfig
 from planner.core.predict import best_attainment, role_attainment

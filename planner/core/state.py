@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from planner.core.encoding import decoded, encoded
-from planner.core.forecast import Series
+from planner.core.headroom import Series
 from planner.core.peaks import Peaks
 from planner.core.role import Role
 from planner.core.traffic import Flows

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.forecast import (
+from planner.core.headroom import (
     BUCKETS,
     Interval,
     Series,
