@@ -2,6 +2,19 @@
 
 from planner.traces.read import open_trace
 from planner.traces.shape import amplify, head, speed, swing, thin, window
+from planner.traces.synthetic import sine, week, weekday
 from planner.traces.trace import Trace
 
-__all__ = ["Trace", "amplify", "head", "open_trace", "speed", "swing", "thin", "window"]
+__all__ = [
+    "Trace",
+    "amplify",
+    "head",
+    "open_trace",
+    "sine",
+    "speed",
+    "swing",
+    "thin",
+    "week",
+    "weekday",
+    "window",
+]
