@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runtime.frontend.api import Api
+from runtime.frontend.arrivals_page import add_arrivals
 from runtime.frontend.directory import ModelDirectory
 from runtime.frontend.errors import render
 from runtime.frontend.metrics import FrontendMetrics
@@ -139,4 +140,5 @@ class Frontend:
         relay = Relay(self._options.relay)
         Api(self._directory, metrics=self.metrics, relay=relay).add_to(routes)
         add_exposition(routes, self.metrics.registry, self.health)
+        add_arrivals(routes, self.metrics)
         return HttpServer(routes, limits=self._options.http, render=render)

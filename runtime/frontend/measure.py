@@ -47,6 +47,7 @@ class Measure:
         self._metrics.in_flight.inc()
         self._metrics.isl.observe(self._isl)
         self._metrics.isl_squared.inc(self._isl * self._isl)
+        self._metrics.arrivals.add(self._isl)
         return self
 
     def __exit__(

@@ -1,5 +1,7 @@
 """What the frontend counts, per model: rates, latencies, lengths, and requests inside the SLA."""
 
+import time
+from collections.abc import Sequence
 from enum import StrEnum
 
 from prometheus_client import (
@@ -10,6 +12,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from runtime.frontend.arrivals import ArrivalBins, Clock
 from runtime.frontend.sla import Targets
 
 _LABELS = ("model", "namespace")
@@ -29,12 +32,13 @@ class Status(StrEnum):
 
 
 class FrontendMetrics:
-    """All series of one frontend, in a registry of their own."""
+    """All series of one frontend, in a registry of their own; *wall* dates arrivals."""
 
-    def __init__(self, targets: Targets, *, namespace: str) -> None:
+    def __init__(self, targets: Targets, *, namespace: str, wall: Clock = time.time) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.targets = targets
+        self.wall = wall
         self._namespace = namespace
         self._models: dict[str, ModelMetrics] = {}
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
@@ -75,6 +79,10 @@ class FrontendMetrics:
             found = self._models[model] = ModelMetrics(self, (model, self._namespace))
         return found
 
+    def arrivals(self, model: str | None = None) -> Sequence[ArrivalBins]:
+        """Return the bins of *model*, none if it is not served; of all models if it is None."""
+        return [m.arrivals for name, m in self._models.items() if model in {None, name}]
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(_full(name), text, (*_LABELS, *labels), registry=self.registry)
 
@@ -90,6 +98,7 @@ class ModelMetrics:
 
     def __init__(self, metrics: FrontendMetrics, labels: tuple[str, str]) -> None:
         self.targets = metrics.targets
+        self.arrivals = ArrivalBins(metrics.wall)
         self.started = metrics.started.labels(*labels)
         self.in_flight = metrics.in_flight.labels(*labels)
         self.queued = metrics.queued.labels(*labels)
