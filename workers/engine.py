@@ -13,6 +13,25 @@ from runtime.protocol import GenerateRequest, TokenDelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepTotals:
+    """What an engine has computed since its start, summed over its steps.
+
+    The time of a step is linear in these, so together with the time that the steps took they tell
+    how far an engine is from its profile.
+    """
+
+    prefill_steps: int
+    """Steps with prompt tokens in them."""
+    decoded_tokens: int
+    """Requests decoded, summed over steps; the first token of a prompt computed here is none."""
+    kv_tokens_read: int
+    """Tokens of KV cache that decoding requests read in each step."""
+    prefilled_tokens: int
+    prefilled_squared_tokens: int
+    """Sum of end^2 - start^2 over the chunks of prompts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStats:
     """An engine at one moment; token and preemption counts are totals since its start."""
 
@@ -27,6 +46,8 @@ class EngineStats:
     cached_tokens: int
     """Of the prompt tokens, those found in the prefix cache."""
     generated_tokens: int
+    steps: StepTotals | None = None
+    """None where the engine does not tell."""
 
 
 class Prefilled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from workers.disaggregation.remote import Outcome
-from workers.engine import EngineStats
+from workers.engine import EngineStats, StepTotals
 
 LABELS = ("model", "namespace", "component", "instance")
 STEP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15,
@@ -26,6 +26,13 @@ _COUNTERS = {
     "prefix_cache_hit_tokens": ("cached_tokens", "Of those, tokens found in the prefix cache"),
     "generated_tokens": ("generated_tokens", "Tokens that the engine has produced"),
     "preemptions": ("preemptions", "Requests that gave their KV blocks to others for a while"),
+}
+_STEPS = {
+    "prefill_steps": "Engine steps with prompt tokens in them",
+    "decoded_tokens": "Requests decoded in a step, summed over steps",
+    "kv_tokens_read": "Tokens of KV cache read by decoding requests, summed over steps",
+    "prefilled_tokens": "Prompt tokens computed",
+    "prefilled_squared_tokens": "Sum of end^2 - start^2 over the chunks of prompts computed",
 }
 
 
@@ -57,9 +64,18 @@ class _Figures(Collector):
             self._queue_depth(),
         )
         for name, (field, text) in _COUNTERS.items():
-            family = CounterMetricFamily(f"planner_worker_{name}", text, labels=LABELS)
-            family.add_metric(self._labels, getattr(stats, field))
-            yield family
+            yield self._counter(name, text, getattr(stats, field))
+        yield from self._totals(stats.steps)
+
+    def _totals(self, steps: StepTotals | None) -> Iterable[Metric]:
+        if steps is not None:
+            for name, text in _STEPS.items():
+                yield self._counter(name, text, getattr(steps, name))
+
+    def _counter(self, name: str, text: str, value: int) -> Metric:
+        family = CounterMetricFamily(f"planner_worker_{name}", text, labels=LABELS)
+        family.add_metric(self._labels, value)
+        return family
 
     def _gauge(self, name: str, text: str, value: int | None) -> Iterable[Metric]:
         if value is not None:

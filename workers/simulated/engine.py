@@ -20,6 +20,7 @@ from workers.simulated.follower import Follower
 from workers.simulated.outbox import Outbox
 from workers.simulated.scheduler import Limits, Scheduler, Step
 from workers.simulated.sequence import Sequence
+from workers.simulated.totals import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class SimulatedEngine:
         self._on_step = on_step
         self._follower = follower
         self._scheduler = Scheduler(limits, follower.draw, eos=follower.eos)
+        self._totals = Totals()
         self._outboxes: dict[str, Outbox] = {}
         self._work = asyncio.Event()
         self._failed = asyncio.Event()
@@ -144,6 +146,7 @@ class SimulatedEngine:
             prompt_tokens=scheduler.prompt_tokens,
             cached_tokens=scheduler.cached_tokens,
             generated_tokens=scheduler.generated_tokens,
+            steps=self._totals.read(),
         )
 
     async def close(self) -> None:
@@ -205,6 +208,7 @@ class SimulatedEngine:
             due += seconds
             await asyncio.sleep(max(0.0, due - loop.time()))
             self._deliver(step)
+            self._totals.add(step)
             if self._on_step is not None:
                 self._on_step(seconds)
 

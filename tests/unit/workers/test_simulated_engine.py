@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -254,3 +255,35 @@ async def test_closing_ends_what_runs(make):
     await asyncio.sleep(0.1)
     await engine.close()
     assert (await task)[-1][1].finish_reason is None
+
+
+async def test_the_law_of_the_sums_over_steps_is_the_time_they_took():
+    law = replace(
+        MODEL,
+        prefill=replace(MODEL.prefill, token_squared_seconds=1e-8),
+        decode=DecodeLaw(base_seconds=0.005, request_seconds=1e-4, kv_token_seconds=1e-6),
+    )
+    took: list[float] = []
+    limits = Limits(kv_blocks=1000, token_budget=64)
+    engine = SimulatedEngine(law, limits, follower=FOLLOWER, on_step=took.append)
+    await engine.start()
+    names = [f"{prompt}" for prompt in (100, 300, 7)]
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(collect(engine, request(name, prompt=int(name), osl=20)))
+    steps = engine.stats().steps
+    await engine.close()
+
+    assert steps.prefilled_tokens == 407
+    assert steps.prefilled_squared_tokens == 100**2 + 300**2 + 7**2
+    assert steps.decoded_tokens == engine.stats().generated_tokens - len(names)
+    prefill, decode = law.prefill, law.decode
+    seconds = (
+        len(took) * decode.base_seconds
+        + steps.prefill_steps * (prefill.base_seconds - decode.base_seconds)
+        + decode.request_seconds * steps.decoded_tokens
+        + decode.kv_token_seconds * steps.kv_tokens_read
+        + prefill.token_seconds * steps.prefilled_tokens
+        + prefill.token_squared_seconds * steps.prefilled_squared_tokens
+    )
+    assert sum(took) == pytest.approx(seconds)

@@ -195,7 +195,9 @@ METRICS = [
     "requests_running", "requests_waiting", "waiting_prompt_tokens", "kv_blocks_used",
     "kv_blocks_total", "prefix_cache_hit_tokens_total", "prompt_tokens_total",
     "generated_tokens_total", "step_seconds_count", "preemptions_total", "prefill_queue_depth",
-    "remote_prefills_total", "local_prefills_total", "in_flight_requests",
+    "remote_prefills_total", "local_prefills_total", "in_flight_requests", "prefill_steps_total",
+    "decoded_tokens_total", "kv_tokens_read_total", "prefilled_tokens_total",
+    "prefilled_squared_tokens_total",
 ]  # fmt: skip
 
 
