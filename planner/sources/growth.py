@@ -45,6 +45,17 @@ class Growths:
         increments = {series: value - before.get(series, 0.0) for series, value in counted.items()}
         return Growth(seconds=now - last.at, page=Page(samples=increments, declared=page.declared))
 
+    def grown_of(
+        self, pages: Mapping[str, Page], *, targets: Collection[str], now: float
+    ) -> dict[str, Growth]:
+        """Return what those of *targets* counted that have a page and had one before.
+
+        Every other target is forgotten.
+        """
+        self.keep(targets)
+        looks = {t: self.grown(t, pages[t], now=now) for t in targets if t in pages}
+        return {target: growth for target, growth in looks.items() if growth is not None}
+
     def keep(self, targets: Collection[str]) -> None:
         """Forget every target that is not among *targets*."""
         for gone in self._last.keys() - set(targets):

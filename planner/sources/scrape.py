@@ -1,15 +1,18 @@
 """Observations read from the frontends and workers themselves, with no metrics server between."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from planner.core.observation import Observation, Replicas
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState, Registry
 from planner.sources import load, traffic
-from planner.sources.exposition import Page
+from planner.sources.arrivals import ArrivalsReader, Reply, reply
+from planner.sources.exposition import Page, parse
 from planner.sources.growth import Growths
 from planner.sources.pages import PageReader
+
+_PREFIX = "planner_"
 
 
 class ScrapeSource:
@@ -25,7 +28,9 @@ class ScrapeSource:
         self._timeout = timeout
         self._model = model
         self._reader = PageReader(timeout=timeout)
-        self._growths = Growths(traffic.COUNTERS)
+        self._counted = Growths(traffic.COUNTERS)
+        self._computed = Growths(load.COUNTERS)
+        self._arrivals = ArrivalsReader(model=model)
         self._in_flight: dict[str, int] = {}
 
     @property
@@ -37,21 +42,29 @@ class ScrapeSource:
         """Return what the processes say *now*; see `planner.ports.MetricsSource`.
 
         Traffic is None at the first look, when no frontend answers and when one of its counters
-        is missing. Raises MetricsUnavailable when nothing is registered or nothing answers.
+        is missing; its arrivals also when one frontend does not tell them. Raises
+        MetricsUnavailable when nothing is registered or nothing answers.
         """
-        frontends = [f"{url.rstrip('/')}/metrics" for url in await self._registry.frontends()]
+        bases = await self._registry.frontends()
+        frontends = [f"{base.rstrip('/')}/metrics" for base in bases]
+        bins = [self._arrivals.url(base) for base in bases]
         workers = {i: i.metrics_url for i in await self._registry.instances() if i.metrics_url}
-        pages = await self._pages({*frontends, *workers.values()})
+        pages, replies = await self._read({*frontends, *workers.values()}, bins)
         told = {instance: pages[url] for instance, url in workers.items() if url in pages}
         self._in_flight = _in_flight(told)
-        self._growths.keep(frontends)
         answered = {url: pages[url] for url in frontends if url in pages}
-        growths = [self._growths.grown(url, page, now=now) for url, page in answered.items()]
+        computed = self._computed.grown_of(pages, targets=set(workers.values()), now=now)
+        counted = self._counted.grown_of(answered, targets=frontends, now=now)
         return Observation(
             at=now,
             fleet=fleet,
-            traffic=traffic.traffic([growth for growth in growths if growth is not None]),
-            load=load.loads({i: p for i, p in told.items() if i.state is InstanceState.READY}),
+            traffic=traffic.traffic(
+                list(counted.values()), arrivals=self._arrivals.since_last(replies)
+            ),
+            load=load.loads(
+                {i: page for i, page in told.items() if i.state is InstanceState.READY},
+                grown={i: computed[url].page for i, url in workers.items() if url in computed},
+            ),
             in_flight=_sum(answered.values(), traffic.IN_FLIGHT),
         )
 
@@ -59,20 +72,26 @@ class ScrapeSource:
         """Close the connections."""
         await self._reader.close()
 
-    async def _pages(self, urls: Collection[str]) -> dict[str, Page]:
+    async def _read(
+        self, urls: Collection[str], bins: Sequence[str]
+    ) -> tuple[dict[str, Page], list[Reply | None]]:
+        """Return the metrics pages of *urls* that answered, and the reply from each of *bins*."""
         if not urls:
             raise MetricsUnavailable(
                 "no frontend and no worker is registered", hint="planner status"
             )
-        pages = await self._reader.read(urls)
+        texts = await self._reader.read([*urls, *bins])
+        pages = {url: self._page(texts[url]) for url in urls if url in texts}
         if not pages:
             raise MetricsUnavailable(
                 f"none of {len(urls)} metrics pages answered in {self._timeout:g}s",
                 hint="planner status",
             )
-        if self._model is None:
-            return pages
-        return {url: page.only("model", self._model) for url, page in pages.items()}
+        return pages, [reply(texts[url]) if url in texts else None for url in bins]
+
+    def _page(self, text: str) -> Page:
+        page = parse(text, _PREFIX)
+        return page if self._model is None else page.only("model", self._model)
 
 
 def _in_flight(pages: Mapping[Instance, Page]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from planner.core.observation import Traffic
+from planner.core.observation import Arrivals, Traffic
 from planner.sources.growth import Growth
 
 PREFIX = "planner_frontend_"
@@ -24,7 +24,7 @@ COUNTERS = frozenset(
 """Every counter that traffic is made of."""
 
 
-def traffic(growths: Sequence[Growth]) -> Traffic | None:
+def traffic(growths: Sequence[Growth], *, arrivals: Arrivals | None = None) -> Traffic | None:
     """Return what all frontends counted together; None when any part of it is not known.
 
     Their windows differ when one missed a look. Rates are what adds up, so each one's counts are
@@ -50,6 +50,7 @@ def traffic(growths: Sequence[Growth]) -> Traffic | None:
         ttft_count=round(known[f"{_TTFT}_count"]),
         itl_sum=known[f"{_ITL}_sum"],
         itl_count=round(known[f"{_ITL}_count"]),
+        arrivals=arrivals,
     )
 
 

@@ -8,11 +8,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from planner.core.observation import Replicas
+from planner.core.observation import Replicas, StepSums
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState
 from planner.sources.scrape import ScrapeSource
+from workers.engine import EngineStats, StepTotals
+from workers.metrics import WorkerMetrics
 
 FLEET = {Role.PREFILL: Replicas(ready=1), Role.DECODE: Replicas(ready=2)}
 
@@ -161,6 +163,88 @@ async def test_load_by_role_of_those_that_serve():
     assert (prefill.waiting, prefill.waiting_tokens, prefill.running) == (5, None, 3)
     assert prefill.kv_usage is None
     assert source.in_flight == {"decode-1": 12, "decode-2": 5, "decode-3": 59, "prefill-1": 4}
+
+
+class Engine:
+    """The page of a worker whose engine tells what it computes, or does not."""
+
+    def __init__(self, name, *, tells=True):
+        metrics = WorkerMetrics(model="m", namespace="n", component="decode", instance=name)
+        metrics.read(stats=self.stats, in_flight=lambda: 0, queue_depth=lambda: None)
+        self.registry = metrics.registry
+        self.observe_step = metrics.observe_step
+        self.tells = tells
+        self.runs = 0
+
+    def run(self, times=1):
+        for _ in range(times):
+            self.observe_step(0.5)
+            self.observe_step(1.5)
+            self.runs += 1
+
+    def stats(self):
+        steps = StepTotals(
+            prefill_steps=1 * self.runs,
+            decoded_tokens=300 * self.runs,
+            kv_tokens_read=90_000 * self.runs,
+            prefilled_tokens=1000 * self.runs,
+            prefilled_squared_tokens=500_000 * self.runs,
+        )
+        figures = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
+        return EngineStats(**figures | {"steps": steps if self.tells else None})
+
+
+async def steps_after(engines, between, *, replaced=None):
+    """Look, let *between* happen, look again; return what decode's engines computed meanwhile."""
+    directory, shown = Directory(), list(engines)
+    async with serving(directory) as (source, add):
+        directory.workers = [
+            instance(f"decode-{index}", Role.DECODE, await add(lambda i=index: shown[i].registry))
+            for index in range(len(shown))
+        ]
+        assert (await source.observe(FLEET, now=0.0)).load[Role.DECODE].steps is None
+        between()
+        if replaced is not None:
+            shown[0] = replaced
+        return (await source.observe(FLEET, now=5.0)).load[Role.DECODE].steps
+
+
+def sums(times):
+    return StepSums(
+        seconds=2.0 * times,
+        steps=2 * times,
+        prefill_steps=times,
+        decoded=300 * times,
+        kv_tokens=90_000 * times,
+        prefilled=1000 * times,
+        prefilled_squared=500_000 * times,
+    )
+
+
+async def test_what_the_engines_of_a_role_computed_between_two_looks():
+    first, second = Engine("1"), Engine("2")
+    first.run(5)
+
+    def between():
+        first.run()
+        second.run(2)
+
+    assert await steps_after([first, second], between) == sums(3)
+
+
+async def test_idle_engines_computed_nothing():
+    assert await steps_after([Engine("1")], lambda: None) == sums(0)
+
+
+async def test_one_engine_that_does_not_tell_makes_the_sums_unknown():
+    first, second = Engine("1"), Engine("2", tells=False)
+    assert await steps_after([first, second], first.run) is None
+
+
+async def test_an_engine_that_restarted_counts_from_zero():
+    before, after = Engine("1"), Engine("2")
+    before.run(7)
+    assert await steps_after([before], lambda: after.run(2), replaced=after) == sums(2)
 
 
 async def test_the_queue_is_known_while_no_prefill_worker_is_there():
