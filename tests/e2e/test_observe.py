@@ -7,8 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from connectors.circus.spec import spec_path
+from planner.core.engine import EngineModel
+from planner.core.observation import StepSums
 from planner.core.role import Role
+from planner.journal import Record
 from planner.ports import Outcome
+from planner.profiles import load_profile
 from runtime.discovery.open import open_store
 
 pytestmark = pytest.mark.e2e
@@ -42,6 +46,34 @@ async def written(url: str) -> AsyncIterator[list[Mapping[str, bytes]]]:
         await following
 
 
+def seconds_of(engine: EngineModel, steps: StepSums) -> float:
+    """Return how long *engine* takes for *steps* of prefill alone."""
+    law = engine.prefill
+    return (
+        law.base_seconds * steps.prefill_steps
+        + law.token_seconds * steps.prefilled
+        + law.token_squared_seconds * steps.prefilled_squared
+    )
+
+
+def assert_seen_closely(decisions: list[Record], requests: int) -> None:
+    """The bins hold each request at most once, and the engines computed what their law says."""
+    seen = [record.entry.observation for record in decisions]
+    bins = [o.traffic.arrivals for o in seen if o and o.traffic]
+    counted = sum(sum(one.counts) for one in bins)
+    assert requests / 2 < counted <= requests
+    assert sum(sum(one.isl) for one in bins) == 3000 * counted
+    assert sum(sum(one.isl_squared) for one in bins) == 3000**2 * counted
+
+    loads = [o.load.get(Role.PREFILL) for o in seen if o]
+    steps = [load.steps for load in loads if load and load.steps]
+    engine = load_profile("qwen3-32b-h200").at(None).engine
+    for one in steps:
+        assert one.decoded == one.kv_tokens == 0
+        assert one.seconds == pytest.approx(seconds_of(engine, one), rel=1e-3)
+    assert sum(one.prefilled for one in steps) > 3000
+
+
 async def test_an_observing_planner_wants_more_and_writes_nothing(machine, tmp_path) -> None:
     flags = ("--planner=off", "--profile=qwen3-32b-h200", f"--sla={TIGHT}")
     async with machine.serving(*flags):
@@ -71,3 +103,4 @@ async def test_an_observing_planner_wants_more_and_writes_nothing(machine, tmp_p
     assert max(record.entry.plan.desired[Role.PREFILL] for record in wanted) >= 2
     assert {record.entry.outcome for record in wanted} == {Outcome.OBSERVED}
     assert all(not (r.entry.started or r.entry.draining) for r in decisions)
+    assert_seen_closely(decisions, len(requests))

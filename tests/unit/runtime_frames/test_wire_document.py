@@ -14,6 +14,7 @@ from runtime.frames import (
     decode_request,
     encode_request,
 )
+from runtime.frontend.arrivals import ArrivalBins, arrivals_document, whole_bins
 from runtime.instance import InstanceRecord, decode_record, instance_subject
 from runtime.protocol import FinishReason, GenerateRequest, TokenDelta
 
@@ -48,11 +49,22 @@ def test_the_record_of_an_instance():
 
 
 def test_the_bodies_of_a_serving_worker():
-    request, *deltas = blocks("json")[1:]
+    request, *deltas = blocks("json")[1:4]
     asked = msgspec.json.decode(request, type=GenerateRequest)
     assert asked.sampling.max_tokens == 16
     answers = [msgspec.json.decode(delta, type=TokenDelta) for delta in deltas]
     assert [answer.finish_reason for answer in answers] == [None, FinishReason.STOP]
+
+
+def test_the_answer_about_arrivals():
+    now = 1_700_000_000.0
+    bins = ArrivalBins(lambda: now)
+    bins.add(10)
+    bins.add(20)
+    now += 0.6
+    bins.add(5)
+    shown = arrivals_document([bins], whole_bins(since=1_700_000_000.0, now=now + 0.2))
+    assert msgspec.json.decode(blocks("json")[4]) == shown
 
 
 def test_every_kind_is_listed():
