@@ -17,6 +17,7 @@ from planner.core.plan import Decision, Plan, Reason
 from planner.core.policy import Bounds, LoadTargets, Mode, PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
+from planner.core.situation import Situation
 from planner.core.state import PolicyState
 
 __all__ = ["Bounds", "LoadTargets", "Mode", "PolicyConfig", "PolicyState", "decide"]
@@ -31,15 +32,16 @@ def decide(
     `Mode.LOAD` only; raises ConfigError otherwise, and ProfileError when it lacks a parallelism.
     """
     engines = config.engines(profile)
+    situations: Mapping[Role, Situation] = {}
     if _is_known(config, observation):
         state = resumed(config, state, observation.at)
-        state, decisions = _needs(config, engines, state, observation)
+        state, decisions, situations = _needs(config, engines, state, observation)
         state, decisions = stabilized(config, state, decisions, at=observation.at)
     else:
         decisions = _held(config, observation)
     decisions = within_bounds(config, decisions)
     decisions = within_budget(config, decisions, observation)
-    return state, plan_of(config, state, decisions, at=observation.at, profile=profile)
+    return state, plan_of(config, decisions, situations, at=observation.at, profile=profile)
 
 
 def _is_known(config: PolicyConfig, observation: Observation) -> bool:
@@ -56,9 +58,9 @@ def _needs(
     engines: Mapping[Role, EngineModel],
     state: PolicyState,
     observation: Observation,
-) -> tuple[PolicyState, Decisions]:
+) -> tuple[PolicyState, Decisions, Mapping[Role, Situation]]:
     if config.mode is Mode.LOAD:
-        return state, needs_by_load(config, observation)
+        return state, needs_by_load(config, observation), {}
     return needs_by_sla(config, engines, state, observation)
 
 

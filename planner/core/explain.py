@@ -27,11 +27,11 @@ def sentence(step: Step) -> str:
 
 
 def _forecast(step: Step) -> str:
-    expected, capacity = step.inputs["demand_rps"], step.inputs["capacity_rps"]
     horizon = format_duration(step.inputs["horizon_seconds"])
+    forecast, headroom = step.inputs["forecast_replicas"], step.inputs["headroom"]
     return (
-        f"{expected:.3g} req/s expected in {horizon}, "
-        f"one replica holds {capacity:.3g} within the SLA"
+        f"work for {forecast:.3g} replicas expected in {horizon}, "
+        f"times {headroom:.2f} for how far such forecasts were off"
     )
 
 
@@ -83,7 +83,9 @@ _SENTENCES: Mapping[Reason, Callable[[Step], str]] = {
     Reason.BACKLOG: _backlog,
     Reason.KV_PRESSURE: _kv,
     Reason.ATTAINMENT_BELOW_TARGET: _late,
-    Reason.CONSOLIDATION_REFUSED: lambda step: f"{step.before} would miss the SLA by the model",
+    Reason.CONSOLIDATION_REFUSED: lambda step: (
+        f"{step.before} would only just do for a need of {step.inputs['need_replicas']:.3g}"
+    ),
     Reason.WITHIN_TOLERANCE: _tolerance,
     Reason.SCALE_DOWN_STABILIZED: _stabilized,
     Reason.METRICS_UNAVAILABLE: _unavailable,

@@ -1,25 +1,30 @@
 """The demand to provide for at the end of the lead, with headroom learned from past forecasts.
 
 No constant headroom fits every load: what a smooth day needs and what a bursty tenant needs differ
-by a factor of four. So each forecast is kept until its time has come, compared with what did
+by a factor of three. So each forecast is kept until its time has come, compared with what did
 arrive, and the quantile of those ratios is the headroom of the next one.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
 from dataclasses import dataclass, replace
-from math import exp, log
+from itertools import accumulate
+from math import ceil, exp, log
 
 from planner.core.peaks import Peaks, highest, with_sample
 
-BUCKETS = 64
+BUCKETS = 80
 _LEAST_RATIO = 0.25
-_MOST_RATIO = 4.0
+_MOST_RATIO = 8.0
 _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
 # The peak alone would hold every burst for its whole window, the average alone would miss the next.
-_AVERAGE_SHARE = 0.5
-# Headroom before there is evidence.
-_FIRST_HEADROOM = 1.15
+_AVERAGE_SHARE = 0.6
+# Headroom before there is evidence, and the shape of the prior: (share of its weight, ratio to it).
+# Heavy enough to keep the start-up's odd ratios from setting the headroom.
+_FIRST_HEADROOM = 1.3
+_PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
+# Part of the prior that stays for ever: without traffic all else fades away.
+_LEAST_PRIOR = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,23 @@ class Windows:
     warm_up_seconds: float
     """No error counts before this much has been seen: the first forecasts know nothing."""
     prior_seconds: float
-    """How much evidence the prior counts as."""
+    """How much evidence the prior counts as; it fades as evidence does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """The demand of the *seconds* that end *at*, in replicas, by equal parts of the interval."""
+
+    at: float
+    seconds: float
+    demands: tuple[float, ...]
+    requests: tuple[int, ...]
+    """Arrivals of each part: by how many an error counts."""
+
+    @property
+    def peak(self) -> float:
+        """Largest demand of its parts."""
+        return max(self.demands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +67,6 @@ class Series:
 
     seen_seconds: float = 0.0
     average: float = 0.0
-    lagged: float = 0.0
-    """Average of the average, which lags it by one more time constant: their gap is the trend."""
     peaks: Peaks = ()
     promises: Peaks = ()
     """(at, forecast before headroom) whose time has not come."""
@@ -62,56 +81,49 @@ class Series:
             raise ValueError(f"{len(self.errors)} buckets of forecast errors, not {BUCKETS}")
 
 
-def expected(series: Series, *, windows: Windows) -> float:
-    """Return the demand forecast before headroom.
-
-    That is part average and part recent peak, or where the trend leads to when that is more: on a
-    ramp the recent past is too low.
-    """
+def expected(series: Series) -> float:
+    """Return the demand forecast before headroom: part average, part recent peak."""
     peak = highest(series.peaks) or 0.0
-    level = _AVERAGE_SHARE * series.average + (1 - _AVERAGE_SHARE) * peak
-    return max(level, _trend(series, windows))
-
-
-def _trend(series: Series, windows: Windows) -> float:
-    """Return the demand one lead ahead by double exponential smoothing, which does not lag."""
-    gap = series.average - series.lagged
-    return series.average + gap * (1 + windows.lead_seconds / windows.smoothing_seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """The demand of *requests* arrivals over the *seconds* that end *at*."""
-
-    at: float
-    seconds: float
-    demand: float
-    requests: int
+    return _AVERAGE_SHARE * series.average + (1 - _AVERAGE_SHARE) * peak
 
 
 def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
     """Return *series* having seen *interval*."""
-    at, seconds, demand = interval.at, interval.seconds, interval.demand
+    at, seconds, peak = interval.at, interval.seconds, interval.peak
     seen = series.seen_seconds + seconds
     gain = min(1.0, seconds / min(seen, windows.smoothing_seconds)) if seen else 1.0
     due, promises = _due(series.promises, at, lead_seconds=windows.lead_seconds)
-    fade, hit, judged = 1.0, -1, 0.0
+    errors, judged = series.errors, series.judged_seconds
     if due is not None and seen > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
-        hit, judged = _bucket(demand / due if due > 0 else _MOST_RATIO), seconds
-    average = series.average + gain * (demand - series.average)
+        errors = _with_errors(errors, interval, due=due, fade=fade)
+        judged = judged * fade + seconds
     return Series(
         seen_seconds=seen,
-        average=average,
-        lagged=series.lagged + gain * (average - series.lagged),
-        peaks=with_sample(series.peaks, at, demand, window_seconds=windows.peak_seconds),
+        average=series.average + gain * (peak - series.average),
+        peaks=with_sample(series.peaks, at, peak, window_seconds=windows.peak_seconds),
         promises=promises,
-        errors=tuple(
-            weight * fade + (interval.requests if index == hit else 0)
-            for index, weight in enumerate(series.errors)
-        ),
-        judged_seconds=series.judged_seconds * fade + judged,
+        errors=errors,
+        judged_seconds=judged,
     )
+
+
+def _with_errors(
+    errors: tuple[float, ...], interval: Interval, *, due: float, fade: float
+) -> tuple[float, ...]:
+    weights = [weight * fade for weight in errors]
+    for demand, requests in zip(interval.demands, interval.requests, strict=True):
+        if requests:
+            weights[_bucket(_shortfall(demand, due))] += requests
+    return tuple(weights)
+
+
+def _shortfall(demand: float, due: float) -> float:
+    """Return the factor on the forecast *due* beyond which whole replicas cover *demand*.
+
+    5.2 replicas are covered by 6, so by any need above 5: rounding up is headroom, too.
+    """
+    return (ceil(demand) - 1) / due if due > 0 else _MOST_RATIO
 
 
 def promised(series: Series, at: float, forecast: float, *, windows: Windows) -> Series:
@@ -124,15 +136,18 @@ def promised(series: Series, at: float, forecast: float, *, windows: Windows) ->
 
 def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | None, Peaks]:
     """Return the forecast made one lead before *at*, if any, and the promises still needed."""
-    past = [index for index, (made, _) in enumerate(promises) if made <= at - lead_seconds]
-    if not past:
-        return None, promises
-    return promises[past[-1]][1], promises[past[-1] :]
+    past = -1
+    for index, (made, _) in enumerate(promises):
+        if made > at - lead_seconds:
+            break
+        past = index
+    return (None, promises) if past < 0 else (promises[past][1], promises[past:])
 
 
 def _bucket(ratio: float) -> int:
-    clipped = min(_MOST_RATIO, max(_LEAST_RATIO, ratio))
-    return min(BUCKETS - 1, int(log(clipped / _LEAST_RATIO) / _SPAN * BUCKETS))
+    if ratio <= _LEAST_RATIO:
+        return 0
+    return min(BUCKETS - 1, int(log(ratio / _LEAST_RATIO) / _SPAN * BUCKETS))
 
 
 def _ratio(position: float) -> float:
@@ -140,25 +155,48 @@ def _ratio(position: float) -> float:
     return _LEAST_RATIO * exp(position / BUCKETS * _SPAN)
 
 
-# Shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep the
-# start-up's odd ratios from setting the headroom.
-_PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
+_PRIOR = tuple((_bucket(ratio * _FIRST_HEADROOM), share) for share, ratio in _PRIOR_SHAPE)
 
 
-def headroom(series: Series, *, late_share: float, windows: Windows) -> float:
-    """Return the factor by which demand exceeded its forecast for *late_share* of the requests."""
-    weights = list(series.errors)
-    rate = sum(weights) / series.judged_seconds if series.judged_seconds else 0.0
-    for share, ratio in _PRIOR_SHAPE:
-        weights[_bucket(ratio * _FIRST_HEADROOM)] += share * windows.prior_seconds * (rate or 1.0)
-    return _ratio(_quantile(weights, 1 - late_share))
+@dataclass(frozen=True)
+class Errors:
+    """How demand turned out against its forecast: the distribution of their ratio.
 
+    Shares are of requests. With little evidence it is the prior's, a headroom of 1.3.
+    """
 
-def _quantile(weights: Sequence[float], share: float) -> float:
-    """Return the position in buckets below which *share* of the weights lies."""
-    wanted = share * sum(weights)
-    for index, weight in enumerate(weights):
-        if weight and wanted <= weight:
-            return index + wanted / weight
-        wanted -= weight
-    return float(len(weights))
+    below: tuple[float, ...]
+    """Weight of each bucket and those before it."""
+
+    @classmethod
+    def of(cls, series: Series, *, windows: Windows) -> "Errors":
+        """Return what *series* has learned, together with what is left of the prior."""
+        weights = list(series.errors)
+        judged = series.judged_seconds
+        rate = sum(weights) / judged if judged else 0.0
+        left = windows.prior_seconds * max(_LEAST_PRIOR, 1 - judged / windows.memory_seconds)
+        for bucket, share in _PRIOR:
+            weights[bucket] += share * left * (rate or 1.0)
+        return cls(tuple(accumulate(weights)))
+
+    def headroom(self, late_share: float) -> float:
+        """Return the factor by which demand exceeded its forecast for *late_share* of requests."""
+        wanted = (1 - late_share) * self._total
+        bucket = min(bisect_left(self.below, wanted), BUCKETS - 1)
+        start = self.below[bucket - 1] if bucket else 0.0
+        weight = self.below[bucket] - start
+        return _ratio(bucket + (min(1.0, (wanted - start) / weight) if weight else 1.0))
+
+    def share_within(self, factor: float) -> float:
+        """Return the share of requests for which *factor* times the forecast was enough."""
+        if factor <= _LEAST_RATIO:
+            return 0.0
+        position = min(float(BUCKETS), log(factor / _LEAST_RATIO) / _SPAN * BUCKETS)
+        bucket = min(int(position), BUCKETS - 1)
+        start = self.below[bucket - 1] if bucket else 0.0
+        within = start + (position - bucket) * (self.below[bucket] - start)
+        return within / self._total if self._total else 1.0
+
+    @property
+    def _total(self) -> float:
+        return self.below[-1]

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from planner.core.demand import busy_replicas, spread_seconds
+from planner.core.demand import spread_seconds
+from planner.core.drift import WARM_UP_SECONDS, slowed, slowness
 from planner.core.engine import EngineModel
 from planner.core.headroom import Interval, Series, learned
-from planner.core.observation import Observation, Traffic
+from planner.core.observation import Observation, RoleLoad, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
-from planner.core.sla import Sla
+from planner.core.shown import Demands, Recent, Target, by_arrivals
 from planner.core.state import PolicyState, RoleMemory
-from planner.core.traffic import Flows, late_roles, late_share, prompts
-from planner.core.workload import Workload
+from planner.core.steady import steady_replicas
+from planner.core.traffic import Flows, late_roles, late_share
 
 # Largest demand that is remembered; keeps an engine that holds nothing out of the averages.
 _MOST_REPLICAS = 1e4
@@ -25,10 +26,11 @@ _FIRST_LATENESS = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Interval:
-    """The traffic of one interval that ends *at*, and the lengths known by then."""
+class _Seen:
+    """An observation with its traffic, and the lengths known by then."""
 
-    at: float
+    config: PolicyConfig
+    observation: Observation
     traffic: Traffic
     flows: Flows
 
@@ -37,7 +39,7 @@ def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
     """Return *state* at time *at*, without its recent past where that is not recent any more.
 
     After a gap longer than the peak window, or a clock that went back, demand is unknown again;
-    what was learned about lengths and forecast errors is kept.
+    what was learned about lengths, forecast errors and engines is kept.
     """
     if state.at is not None and 0 <= at - state.at <= config.windows.peak_seconds:
         return replace(state, at=at)
@@ -48,7 +50,7 @@ def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
 def _without_past(memory: RoleMemory) -> RoleMemory:
     known = memory.demand
     demand = Series(errors=known.errors, judged_seconds=known.judged_seconds)
-    return RoleMemory(demand=demand, late_share=memory.late_share)
+    return RoleMemory(demand=demand, late_share=memory.late_share, slowness=memory.slowness)
 
 
 def remembered(
@@ -64,10 +66,9 @@ def remembered(
     flows = state.flows.seen(
         traffic, running=_decoding(observation), smoothing_seconds=lengths_seconds
     )
-    interval = _Interval(at=observation.at, traffic=traffic, flows=flows)
+    seen = _Seen(config=config, observation=observation, traffic=traffic, flows=flows)
     roles = {
-        role: _seen(config, role, engine, state.role(role), interval)
-        for role, engine in engines.items()
+        role: _role_memory(role, engine, state.role(role), seen) for role, engine in engines.items()
     }
     return replace(state, flows=flows, roles=roles)
 
@@ -80,65 +81,92 @@ def _decoding(observation: Observation) -> int | None:
     return sum(known) if known and len(known) == len(running) else None
 
 
-def _seen(
-    config: PolicyConfig,
-    role: Role,
-    engine: EngineModel,
-    memory: RoleMemory,
-    interval: _Interval,
-) -> RoleMemory:
-    late = _lateness(config, role, memory.late_share, interval.traffic)
-    rate = interval.traffic.arrived / interval.traffic.seconds
-    workload = interval.flows.workload(rate, prompts_only=role is Role.PREFILL)
-    if workload is None:
-        return replace(memory, rate_rps=rate, late_share=late)
-    gain = _gain(role, engine, config.sla, workload, seconds=interval.traffic.seconds)
-    demand = busy_replicas(
-        role, engine, config.sla, prompts(interval.traffic) if role is Role.PREFILL else workload
-    )
-    busy = _smoothed(memory.busy, min(demand, _MOST_REPLICAS), gain)
-    return RoleMemory(
-        rate_rps=_smoothed(memory.rate_rps, rate, gain),
-        busy=busy,
-        demand=learned(
-            memory.demand,
-            Interval(
-                at=interval.at,
-                seconds=interval.traffic.seconds,
-                demand=busy,
-                requests=interval.traffic.arrived,
-            ),
-            windows=config.windows,
-        ),
-        needs=memory.needs,
-        late_share=late,
-    )
+def _role_memory(role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen) -> RoleMemory:
+    memory = _judged(role, engine, memory, seen)
+    target = target_of(seen.config, role, engine, memory, seen.flows)
+    if target is None:
+        return memory
+    if seen.traffic.arrivals is not None and role is not Role.AGGREGATED:
+        demands, recent = by_arrivals(target, memory.recent, seen.traffic.arrivals)
+        memory = replace(memory, recent=recent)
+        return _with_demand(memory, seen, demands, seen.traffic.arrivals.counts)
+    rate_rps = _smoothed_rate(target, memory, seen.traffic)
+    guess = seen.observation.replicas(role).current
+    demand = steady_replicas(target, rate_rps=rate_rps, guess=guess)
+    memory = replace(memory, rate_rps=rate_rps, recent=Recent())
+    return _with_demand(memory, seen, (demand,), (seen.traffic.arrived,))
 
 
-def _gain(
-    role: Role, engine: EngineModel, sla: Sla, workload: Workload, *, seconds: float
-) -> float:
-    """Return how much of an interval's demand counts as demand of the interval itself.
+def target_of(
+    config: PolicyConfig, role: Role, engine: EngineModel, memory: RoleMemory, flows: Flows
+) -> Target | None:
+    """Return what *role* is to do, with *engine* as slow as it has turned out to be.
 
-    Work may be done within the interval and the time that a request may spend with the role: 15
-    replicas' worth in 5 s with 3 s to spare are 15 * 5 / (5 + 3) -> 9.4 replicas.
+    None while requests have arrived but none has finished, so that outputs are unknown.
     """
-    return seconds / (seconds + spread_seconds(role, engine, sla, workload))
+    workload = flows.workload(flows.arrived, prompts_only=role is Role.PREFILL)
+    if workload is None:
+        return None
+    percent = round(memory.slowness * 100)
+    real = engine if percent == 100 else slowed(engine, percent)
+    return Target(role=role, engine=real, sla=config.sla, workload=workload)
 
 
-def _smoothed(before: float | None, value: float, gain: float) -> float:
-    return value if before is None else before + gain * (value - before)
+def _with_demand(
+    memory: RoleMemory, seen: _Seen, demands: Demands, requests: tuple[int, ...]
+) -> RoleMemory:
+    interval = Interval(
+        at=seen.observation.at,
+        seconds=seen.traffic.seconds,
+        demands=tuple(min(demand, _MOST_REPLICAS) for demand in demands),
+        requests=requests,
+    )
+    return replace(memory, demand=learned(memory.demand, interval, windows=seen.config.windows))
 
 
-def _lateness(
-    config: PolicyConfig, role: Role, before: float | None, traffic: Traffic
-) -> float | None:
-    late = late_share(traffic)
-    if late is None:
+def _smoothed_rate(target: Target, memory: RoleMemory, traffic: Traffic) -> float:
+    """Return the arrival rate over the interval and the time that a request may take.
+
+    Work may be done within both: 15 replicas' worth in 5 s with 3 s to spare are
+    15 * 5 / (5 + 3) -> 9.4 replicas.
+    """
+    rate = traffic.arrived / traffic.seconds
+    if memory.rate_rps is None:
+        return rate
+    span = spread_seconds(target.role, target.engine, target.sla, target.workload)
+    return memory.rate_rps + traffic.seconds / (traffic.seconds + span) * (rate - memory.rate_rps)
+
+
+def _judged(role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen) -> RoleMemory:
+    """Return *memory* having compared results with the SLA, and step times with the profile."""
+    observation, seconds = seen.observation, seen.traffic.seconds
+    replicas = observation.replicas(role)
+    grown_at = observation.at if replicas.ready > memory.ready else memory.grown_at
+    steps = observation.load.get(role, RoleLoad()).steps
+    slow = memory.slowness
+    if steps is not None and (grown_at is None or observation.at - grown_at >= WARM_UP_SECONDS):
+        slow = slowness(slow, role, engine, steps, seconds=seconds)
+    return replace(
+        memory,
+        late_share=_lateness(role, memory, seen),
+        slowness=slow,
+        ready=replicas.ready,
+        grown_at=grown_at,
+    )
+
+
+def _lateness(role: Role, memory: RoleMemory, seen: _Seen) -> float | None:
+    """Return the smoothed share of requests that were late because of *role*.
+
+    What was late before this fleet could be the one asked for says nothing about the headroom.
+    """
+    config, before = seen.config, memory.late_share
+    late = late_share(seen.traffic)
+    if late is None or memory.demand.seen_seconds < config.windows.warm_up_seconds:
         return before
-    if role not in late_roles(traffic, config.sla, config.roles):
+    if role not in late_roles(seen.traffic, config.sla, config.roles):
         late = 0.0
     if before is None:
         before = _FIRST_LATENESS * (1 - config.sla.attainment)
-    gain = min(1.0, traffic.seconds / (_LATENESS_LEADS * config.lead_seconds))
+    gain = min(1.0, seen.traffic.seconds / (_LATENESS_LEADS * config.lead_seconds))
     return before + gain * (late - before)

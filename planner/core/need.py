@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.core.engine import EngineModel
-from planner.core.headroom import headroom, promised
-from planner.core.learn import remembered
+from planner.core.headroom import Errors, promised
+from planner.core.learn import remembered, target_of
 from planner.core.need_steps import STEPS
 from planner.core.observation import Observation, RoleLoad
 from planner.core.plan import Decision, Reason
@@ -14,65 +14,52 @@ from planner.core.role import Role
 from planner.core.situation import Situation
 from planner.core.state import PolicyState, RoleMemory
 
-# Headroom may leave this multiple of the SLA's misses to the pressure steps.
-_LATE_SHARES = 3.0
-
 
 def needs_by_sla(
     config: PolicyConfig,
     engines: Mapping[Role, EngineModel],
     state: PolicyState,
     observation: Observation,
-) -> tuple[PolicyState, dict[Role, Decision]]:
-    """Return the state that has seen *observation*, and what each role needs by itself."""
-    headrooms = {role: _headroom(config, state.role(role)) for role in engines}
+) -> tuple[PolicyState, dict[Role, Decision], dict[Role, Situation]]:
+    """Return the state that has seen *observation*, what each role needs by itself, and why.
+
+    A role whose lengths are still unknown has no situation.
+    """
+    # As known before the present interval is judged: one that turns out high then raises its own
+    # decision by its demand alone, never less than one that turns out lower.
+    errors = {role: Errors.of(state.role(role).demand, windows=config.windows) for role in engines}
     if observation.traffic is not None:
         state = remembered(
             config, engines, state, observation=observation, traffic=observation.traffic
         )
-    decisions = {}
+    decisions, situations = {}, {}
     for role, engine in engines.items():
         decision = Decision.unmoved(role, observation.replicas(role).current)
-        workload = state.workload(role)
-        if workload is None:
+        target = target_of(config, role, engine, state.role(role), state.flows)
+        if target is None:
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
-        situation = Situation(
+        situations[role] = situation = Situation(
             config=config,
-            role=role,
-            engine=engine,
+            target=target,
             memory=state.role(role),
-            workload=workload,
             replicas=observation.replicas(role),
             load=observation.load.get(role, RoleLoad()),
-            headroom=headrooms[role],
+            errors=errors[role],
         )
         decisions[role] = _needed(decision, situation)
         state = state.with_role(role, _promising(situation, at=observation.at))
-    return state, decisions
-
-
-def _headroom(config: PolicyConfig, before: RoleMemory) -> float:
-    """Return the headroom as known *before* the present interval is judged.
-
-    An interval that turns out high then raises its own decision by its demand alone, never less
-    than one that turns out lower.
-    """
-    return headroom(
-        before.demand,
-        late_share=min(0.5, _LATE_SHARES * (1 - config.sla.attainment)),
-        windows=config.windows,
-    )
+    return state, decisions, situations
 
 
 def _needed(decision: Decision, situation: Situation) -> Decision:
     """Return what one role needs; replicas cannot speed up an engine that alone is too slow."""
-    if situation.aim < situation.config.sla.attainment:
+    if situation.reachable < situation.config.sla.attainment:
         decision = decision.judged(
             Reason.SLA_INFEASIBLE,
             decision.current,
             reachable=situation.reachable,
-            isl=situation.workload.isl,
+            isl=situation.target.workload.isl,
         )
         if situation.is_hopeless:
             return decision

@@ -5,16 +5,11 @@ is the order in which the steps are composed.
 """
 
 from collections.abc import Callable
+from math import ceil
 
 from planner.core.demand import prefill_seconds, ttft_slack
 from planner.core.plan import Decision, Reason
-from planner.core.pressure import (
-    backlog_seconds,
-    clearing_replicas,
-    fullness,
-    lateness_factor,
-    roomy_replicas,
-)
+from planner.core.pressure import backlog_seconds, clearing_replicas, fullness, roomy_replicas
 from planner.core.role import Role
 from planner.core.situation import Situation
 
@@ -22,17 +17,16 @@ NeedStep = Callable[[Decision, Situation], Decision]
 
 
 def by_forecast(decision: Decision, situation: Situation) -> Decision:
-    """Go straight to the fewest replicas that hold the forecast rate with its headroom."""
-    rate_rps = situation.expected_rps
-    needed = situation.fewest(rate_rps)
+    """Go straight to the replicas that hold the forecast demand with its headroom."""
+    needed = ceil(situation.need)
     inputs = {
-        "demand_rps": rate_rps,
-        "capacity_rps": situation.capacity_rps(needed, rate_rps),
-        "horizon_seconds": situation.config.lead_seconds,
+        "rate_rps": situation.target.workload.rate_rps,
+        "forecast_replicas": situation.forecast,
         "headroom": situation.headroom,
+        "horizon_seconds": situation.config.lead_seconds,
         "replicas_needed": float(needed),
     }
-    if needed > decision.current == situation.fewest(rate_rps / _within(situation)):
+    if needed > decision.current == ceil(situation.need / _within(situation)):
         return decision.judged(Reason.WITHIN_TOLERANCE, decision.current, **inputs)
     return decision.judged(Reason.DEMAND_FORECAST, needed, **inputs)
 
@@ -45,36 +39,37 @@ def by_consolidation(decision: Decision, situation: Situation) -> Decision:
     """Remove only replicas without which the rest would hold a little more than is expected."""
     if decision.desired >= decision.current:
         return decision
-    rate_rps = situation.expected_rps * _within(situation)
-    kept = min(decision.current, situation.fewest(rate_rps))
+    kept = min(decision.current, ceil(situation.need * _within(situation)))
     return decision.moved(
-        Reason.CONSOLIDATION_REFUSED, max(decision.desired, kept), demand_rps=rate_rps
+        Reason.CONSOLIDATION_REFUSED,
+        max(decision.desired, kept),
+        need_replicas=situation.need,
+        tolerance=situation.config.tolerance,
     )
 
 
 def by_lateness(decision: Decision, situation: Situation) -> Decision:
     """Add to the headroom while more requests are late than the SLA allows."""
-    late_share = situation.memory.late_share
-    factor = lateness_factor(late_share, attainment=situation.config.sla.attainment)
+    factor = situation.lateness
     if factor <= 1:
         return decision
-    replicas = situation.fewest(situation.expected_rps * factor / _within(situation))
+    replicas = ceil(situation.need * factor / _within(situation))
     return decision.moved(
         Reason.ATTAINMENT_BELOW_TARGET,
         max(decision.desired, replicas),
-        late_share=late_share or 0.0,
+        late_share=situation.memory.late_share or 0.0,
         headroom_factor=factor,
     )
 
 
 def by_backlog(decision: Decision, situation: Situation) -> Decision:
     """Add what clears the requests that already wait too long."""
-    role, engine, workload = situation.role, situation.engine, situation.workload
-    seconds = backlog_seconds(role, engine, workload, situation.load)
+    target = situation.target
+    seconds = backlog_seconds(target.role, target.engine, target.workload, situation.load)
     replicas = clearing_replicas(
         seconds,
-        busy=workload.rate_rps * prefill_seconds(engine, workload),
-        slack_seconds=ttft_slack(role, engine, situation.config.sla, workload),
+        busy=target.workload.rate_rps * prefill_seconds(target.engine, target.workload),
+        slack_seconds=ttft_slack(target.role, target.engine, target.sla, target.workload),
         lead_seconds=situation.config.lead_seconds,
         replicas=situation.replicas,
     )
@@ -83,13 +78,14 @@ def by_backlog(decision: Decision, situation: Situation) -> Decision:
 
 def by_kv_pressure(decision: Decision, situation: Situation) -> Decision:
     """Add what makes room where batches are past the ITL target or KV caches about to fill up."""
-    if situation.role is Role.PREFILL:
+    target = situation.target
+    if target.role is Role.PREFILL:
         return decision
     full = fullness(
-        situation.role,
-        situation.engine,
-        situation.config.sla,
-        situation.workload,
+        target.role,
+        target.engine,
+        target.sla,
+        target.workload,
         load=situation.load,
         ready=situation.replicas.ready,
     )

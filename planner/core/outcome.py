@@ -1,54 +1,71 @@
 """Puts decisions together into a plan: GPUs, cost, and the attainment it should bring."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
 
-from planner.core.engine import EngineModel
-from planner.core.plan import Decision, Gpus, Plan
+from planner.core.plan import Alternative, Decision, Gpus, Plan
 from planner.core.policy import PolicyConfig
-from planner.core.predict import attainment
 from planner.core.profile import Profile
 from planner.core.role import Role
-from planner.core.state import PolicyState
+from planner.core.situation import Situation
 
 
 def plan_of(
     config: PolicyConfig,
-    state: PolicyState,
     decisions: Mapping[Role, Decision],
+    situations: Mapping[Role, Situation],
     *,
     at: float,
     profile: Profile | None,
 ) -> Plan:
-    """Return the plan that *decisions* make up; cost and attainment as far as *profile* tells."""
+    """Return the plan that *decisions* make up; cost and attainment as far as they are known."""
+    price = None if profile is None else profile.gpu_price_per_hour
+    decisions = {
+        role: _compared(config, decision, situations.get(role), price=price)
+        for role, decision in decisions.items()
+    }
     current = {role: decision.current for role, decision in decisions.items()}
     desired = {role: decision.desired for role, decision in decisions.items()}
-    price = None if profile is None else profile.gpu_price_per_hour
     gpus = Gpus(
         current=_gpus(config, current), desired=_gpus(config, desired), budget=config.max_gpus
     )
-    engines = config.engines(profile)
     return Plan(
         at=at,
         decisions=decisions,
         gpus=gpus,
         cost_per_hour=None if price is None else price * gpus.desired,
         current_cost_per_hour=None if price is None else price * gpus.current,
-        attainment=_attainment(config, engines, state, desired),
-        current_attainment=_attainment(config, engines, state, current),
+        attainment=_attainment(desired, situations),
+        current_attainment=_attainment(current, situations),
     )
+
+
+def _compared(
+    config: PolicyConfig, decision: Decision, situation: Situation | None, *, price: float | None
+) -> Decision:
+    """Return *decision* with what one replica fewer and one more would give and cost."""
+    if situation is None:
+        return decision
+    hourly = None if price is None else price * config.gpus_per_replica(decision.role)
+    counts = range(max(0, decision.desired - 1), decision.desired + 2)
+    alternatives = tuple(
+        Alternative(
+            replicas=count,
+            attainment=situation.attainment(count),
+            cost_per_hour=None if hourly is None else hourly * count,
+        )
+        for count in counts
+    )
+    return replace(decision, alternatives=alternatives)
 
 
 def _gpus(config: PolicyConfig, replicas: Mapping[Role, int]) -> int:
     return sum(count * config.gpus_per_replica(role) for role, count in replicas.items())
 
 
-def _attainment(
-    config: PolicyConfig,
-    engines: Mapping[Role, EngineModel],
-    state: PolicyState,
-    replicas: Mapping[Role, int],
-) -> float | None:
-    workload = state.workload(config.roles[-1])
-    if not engines or workload is None:
+def _attainment(replicas: Mapping[Role, int], situations: Mapping[Role, Situation]) -> float | None:
+    """Return the share of requests for which every role does its part; None when one is unknown."""
+    if not situations or len(situations) < len(replicas):
         return None
-    return attainment(engines, config.sla, workload, replicas=replicas)
+    return prod(situations[role].attainment(count) for role, count in replicas.items())

@@ -38,10 +38,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """What another number of replicas would give: the counterfactual of a decision."""
+
+    replicas: int
+    attainment: float
+    """Predicted share of requests for which the role does its part of the SLA."""
+    cost_per_hour: float | None
+    """Of that many replicas of the role; None without a GPU price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The replicas that one role should have, and every step that led there.
 
-    *raw* is what the load asks for, before budget, stabilization and bounds.
+    *raw* is what the load asks for, before budget, stabilization and bounds. *alternatives* are
+    one replica fewer, the number desired, and one more; none when nothing is predicted.
     """
 
     role: Role
@@ -49,6 +61,7 @@ class Decision:
     raw: int
     desired: int
     steps: tuple[Step, ...]
+    alternatives: tuple[Alternative, ...] = ()
 
     @classmethod
     def unmoved(cls, role: Role, current: int) -> "Decision":

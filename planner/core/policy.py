@@ -1,12 +1,13 @@
 """What the operator may set about decisions, checked, and the windows that follow from it.
 
-Every window is a multiple of the lead, the time until a replica asked for now would serve: what
-happens faster than that cannot be followed, only provided for.
+They follow from the lead, the time until a replica asked for now would serve: what happens faster
+than that cannot be followed, only provided for.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import sqrt
 
 from planner.core.engine import EngineModel
 from planner.core.headroom import Windows
@@ -14,6 +15,11 @@ from planner.core.profile import Parallelism, Profile
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
+
+# Lead for which the windows are given.
+_LEAD_SECONDS = 95.0
+# Part of the SLA's misses that each role's headroom may leave.
+_LATE_SHARES = 1.0
 
 AGGREGATED = frozenset({Role.AGGREGATED})
 DISAGGREGATED = frozenset({Role.PREFILL, Role.DECODE})
@@ -76,8 +82,8 @@ class PolicyConfig:
     """How to decide. The roles are the keys of *bounds*; raises ConfigError when out of range.
 
     A role without an entry in *parallelism* runs on one GPU. *max_gpus* None is unlimited.
-    *stabilization_seconds* None holds a replica that has become idle for one cold start: stopping
-    it sooner may cost a start, holding it longer costs more than the start would.
+    *stabilization_seconds* None holds a replica that has become idle for a third of a cold start:
+    the forecast's own memory of peaks has held it for longer already.
     """
 
     sla: Sla
@@ -156,19 +162,29 @@ class PolicyConfig:
         """How long a need must stay lower before the number follows it down."""
         if self.stabilization_seconds is not None:
             return self.stabilization_seconds
-        return max(self.cold_start_seconds, 2 * self.interval_seconds)
+        return max(self.cold_start_seconds / 3, 2 * self.interval_seconds)
+
+    @property
+    def late_allowance(self) -> float:
+        """The share of requests for which one role's headroom may turn out too small."""
+        return _LATE_SHARES * (1 - self.sla.attainment)
 
     @property
     def windows(self) -> Windows:
-        """How far the forecast looks: multiples of the lead, and enough intervals to mean it."""
+        """How far the forecast looks.
+
+        They grow with the square root of the lead: a fast start can follow the load instead of
+        providing for its peaks, but not so fast that it forgets how high those are.
+        """
         lead, interval = self.lead_seconds, self.interval_seconds
+        scale = sqrt(lead / _LEAD_SECONDS)
         return Windows(
             lead_seconds=lead,
-            smoothing_seconds=max(0.5 * lead, 2 * interval),
-            peak_seconds=max(6 * lead, 12 * interval),
-            memory_seconds=75 * lead,
+            smoothing_seconds=max(150 * scale, 2 * interval),
+            peak_seconds=max(600 * scale, 12 * interval),
+            memory_seconds=7200.0,
             warm_up_seconds=max(3 * lead, 10 * interval),
-            prior_seconds=max(12 * lead, 120 * interval),
+            prior_seconds=1200.0,
         )
 
     @property

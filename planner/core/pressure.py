@@ -13,7 +13,7 @@ from planner.core.workload import Workload
 _FULL = 1.1
 # KV usage to which a full cache is spread.
 _KV_ROOMY = 0.85
-# One observation may at most double a fleet.
+# Pressure may at most ask for twice what is ready: more is a matter of the forecast.
 _MOST_GROWTH = 2
 
 
@@ -63,7 +63,7 @@ def roomy_replicas(full: float, replicas: Replicas) -> int:
 
 
 def _bounded(needed: int, replicas: Replicas) -> int:
-    return min(needed, _MOST_GROWTH * max(1, replicas.current))
+    return min(needed, _MOST_GROWTH * max(1, replicas.ready))
 
 
 def lateness_factor(late_share: float | None, *, attainment: float) -> float:

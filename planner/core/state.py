@@ -8,26 +8,31 @@ from planner.core.encoding import decoded, encoded
 from planner.core.headroom import Series
 from planner.core.peaks import Peaks
 from planner.core.role import Role
+from planner.core.shown import Recent
 from planner.core.traffic import Flows
-from planner.core.workload import Workload
 from planner.errors import ConfigError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleMemory:
     """What is remembered of one role."""
 
+    recent: Recent = field(default_factory=Recent)
     rate_rps: float | None = None
-    """Arrivals, averaged over the time that a request may spend with the role."""
-    busy: float | None = None
-    """Replicas that they need, averaged alike."""
+    """Arrivals, averaged over the time that a request may take, where no bins are told."""
     demand: Series = field(default_factory=Series)
     needs: Peaks = ()
     """Replicas needed by the decisions of the stabilization window."""
     late_share: float | None = None
     """Slowly smoothed share of requests that were late because of this role."""
+    slowness: float = 1.0
+    """Time that the engines' steps take over what the profile says."""
+    ready: int = 0
+    """Replicas that were ready at the last look."""
+    grown_at: float | None = None
+    """When they last became more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +53,6 @@ class PolicyState:
     def with_role(self, role: Role, memory: RoleMemory) -> "PolicyState":
         """Return this state remembering *memory* of *role*."""
         return replace(self, roles={**self.roles, role: memory})
-
-    def workload(self, role: Role) -> Workload | None:
-        """Return the load that *role* sees, or None while the lengths of outputs are unknown."""
-        rate_rps = self.role(role).rate_rps or 0.0
-        return self.flows.workload(rate_rps, prompts_only=role is Role.PREFILL)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON, which `from_dict` restores exactly."""

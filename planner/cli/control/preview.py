@@ -55,7 +55,7 @@ def check_feasible(found: Preview) -> None:
     """Raise SlaInfeasible, naming the nearest SLA that is met, if replicas cannot help."""
     steps = (step for decision in found.plan.decisions.values() for step in decision.steps)
     config = found.policy.config
-    workload = found.state.workload(config.roles[-1])
+    workload = found.state.flows.workload(found.state.flows.arrived)
     if workload is not None and any(step.reason is Reason.SLA_INFEASIBLE for step in steps):
         engines = config.engines(found.policy.profile)
         raise infeasible({role: [one] for role, one in engines.items()}, config.sla, workload)

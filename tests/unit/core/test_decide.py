@@ -47,8 +47,8 @@ def test_growth_goes_straight_to_what_is_needed(run):
     assert (prefill.current, prefill.desired) == (1, 4)
     assert reasons(prefill) == [Reason.DEMAND_FORECAST]
     inputs = prefill.steps[0].inputs
-    # The arithmetic of the sentence adds up: demand over capacity is the need.
-    assert ceil(inputs["demand_rps"] / inputs["capacity_rps"]) == 4 == inputs["replicas_needed"]
+    # The arithmetic of the sentence adds up.
+    assert ceil(inputs["forecast_replicas"] * inputs["headroom"]) == inputs["replicas_needed"] == 4
     assert inputs["horizon_seconds"] == 35.0
 
 
@@ -214,7 +214,7 @@ def test_one_role_shrinks_before_the_other_grows(look, pair):
         seen_reasons |= set(reasons(plan.decisions[P]))
         fleet = plan.desired
     assert Reason.SHRINK_BEFORE_GROW in seen_reasons
-    assert fleet == pair(3, 3)
+    assert fleet == pair(4, 3)
 
 
 def test_a_plan_tells_cost_and_attainment_before_and_after(look, pair):

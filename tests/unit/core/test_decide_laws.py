@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.decide import Bounds, Mode, PolicyConfig, PolicyState, decide
-from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
+from planner.core.observation import Arrivals, Observation, Replicas, RoleLoad, Traffic
 from planner.core.plan import Reason
 from planner.core.policy import AGGREGATED, DISAGGREGATED
 from planner.core.profile import Parallelism
@@ -35,10 +35,24 @@ lengths = st.tuples(st.floats(1, 20_000), st.floats(1, 1000), st.floats(1, 3))
 
 
 @st.composite
+def arrivals(draw, arrived, isl, spread):
+    """Return the *arrived* requests in bins, some of them empty."""
+    edges = sorted(draw(st.lists(st.integers(0, arrived), max_size=20)))
+    counts = [b - a for a, b in zip([0, *edges], [*edges, arrived], strict=True)]
+    return Arrivals(
+        bin_seconds=0.25,
+        counts=tuple(counts),
+        isl=tuple(round(count * isl) for count in counts),
+        isl_squared=tuple(round(count * isl**2 * spread) for count in counts),
+    )
+
+
+@st.composite
 def traffics(draw, of=lengths):
     arrived, finished = draw(st.integers(0, 2000)), draw(st.integers(0, 2000))
     isl, osl, spread = draw(of)
     return Traffic(
+        arrivals=draw(st.none() | arrivals(arrived, isl, spread)),
         seconds=draw(st.floats(0.5, 30)),
         arrived=arrived,
         isl_sum=arrived * isl,
@@ -178,6 +192,16 @@ def more(traffic, times):
         arrived=traffic.arrived * times,
         isl_sum=traffic.isl_sum * times,
         isl_squared_sum=traffic.isl_squared_sum * times,
+        arrivals=traffic.arrivals and scaled(traffic.arrivals, times),
+    )
+
+
+def scaled(arrivals, times):
+    return replace(
+        arrivals,
+        counts=tuple(count * times for count in arrivals.counts),
+        isl=tuple(tokens * times for tokens in arrivals.isl),
+        isl_squared=tuple(tokens * times for tokens in arrivals.isl_squared),
     )
 
 

@@ -17,8 +17,9 @@ P, D = Role.PREFILL, Role.DECODE
 CASES = [
     pytest.param(
         Reason.DEMAND_FORECAST,
-        {"demand_rps": 41.2, "capacity_rps": 15.6, "horizon_seconds": 65.0},
-        "DemandForecast: 41.2 req/s expected in 1m5s, one replica holds 15.6 within the SLA",
+        {"forecast_replicas": 4.2, "headroom": 1.25, "horizon_seconds": 65.0},
+        "DemandForecast: work for 4.2 replicas expected in 1m5s, "
+        "times 1.25 for how far such forecasts were off",
         id="demand",
     ),
     pytest.param(

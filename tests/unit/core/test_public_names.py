@@ -19,7 +19,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = planner.frobnicate
 
 
-def test_deciding_loads_neither_numpy_nor_scipy():
+def test_knowing_decisions_loads_neither_numpy_nor_scipy():
     loads = "import sys, planner.core.decide, planner.profiles"
     code = f"{loads}; print({{'numpy', 'scipy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

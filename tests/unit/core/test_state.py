@@ -34,19 +34,19 @@ def test_a_blank_state_knows_nothing():
     blank = PolicyState()
     assert PolicyState.from_dict(json.loads(json.dumps(blank.to_dict()))) == blank
     assert blank.role(Role.PREFILL).rate_rps is None
-    assert blank.workload(Role.DECODE).rate_rps == 0
+    assert blank.role(Role.DECODE).slowness == 1.0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"schema_version": "0"}, "schema version 0 is not the supported 1", id="old"),
+        pytest.param({"schema_version": "0"}, "schema version 0 is not the supported 2", id="old"),
         pytest.param({"at": "noon"}, "policy state: not a PolicyState", id="a text for a time"),
         pytest.param({"roles": {"mascot": {}}}, "policy state: ", id="an unknown role"),
         pytest.param({"colour": 1}, "unknown field 'colour'", id="an unknown field"),
         pytest.param(
             {"roles": {"decode": {"demand": {"errors": [1.0]}}}},
-            "1 buckets of forecast errors, not 64",
+            "1 buckets of forecast errors, not 80",
             id="a histogram of another size",
         ),
     ],

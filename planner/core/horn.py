@@ -1,0 +1,51 @@
+"""How many servers would have kept a deadline on the work that arrived.
+
+Horn's bound: N servers finish all work by its deadline only if, of any span, no more arrived than
+they can do until the deadline of the last. Here every span ends at a bin and all work has the same
+slack, so the least N is the largest of work / (span + slack). It sees a burst of a second as well
+as a minute of steady load, which no mean over an interval does.
+W. A. Horn, "Some simple scheduling algorithms", Naval Research Logistics 21 (1974).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOOK_BACK = 240
+"""Bins that the longest span has: longer ones only tell the mean."""
+
+# All short spans, then each a tenth longer: work / span changes little in between.
+_SPANS = np.unique(np.round(np.geomspace(1, LOOK_BACK, 48)).astype(int))
+
+
+def servers(
+    work: Sequence[float], *, bins: int, bin_seconds: float, slack_seconds: float
+) -> NDArray[np.float64]:
+    """Return how many servers each of the last *bins* bins of *work* would have needed.
+
+    *work* is in server-seconds a bin, oldest first; before it there was none. What arrives within
+    a bin arrives at its middle on average.
+    """
+    total = np.zeros(LOOK_BACK + bins + 1)
+    taken = min(len(work), LOOK_BACK + bins)
+    np.cumsum(work[len(work) - taken :], out=total[len(total) - taken :])
+    ends = np.arange(len(total) - bins, len(total))[:, None]
+    arrived = total[ends] - total[ends - _SPANS]
+    needed: NDArray[np.float64] = (arrived / ((_SPANS - 0.5) * bin_seconds + slack_seconds)).max(1)
+    return needed
+
+
+def spread(
+    work: list[float], at: int, seconds: float, *, longest: float, bin_seconds: float
+) -> None:
+    """Add *seconds* of work that arrived in bin *at* to *work*, which grows as needed.
+
+    One request cannot use two servers at once, so the work of requests that take *longest* seconds
+    each is due over that time and not all at once.
+    """
+    bins = max(1, min(LOOK_BACK, round(longest / bin_seconds)))
+    if len(work) < at + bins:
+        work.extend([0.0] * (at + bins - len(work)))
+    for index in range(at, at + bins):
+        work[index] += seconds / bins

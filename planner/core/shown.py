@@ -1,0 +1,116 @@
+"""The demand that an interval showed: replicas that would have kept the SLA on what arrived in it.
+
+Where the source tells arrivals in short bins, prefill is a deadline problem and decode a matter of
+how many requests are in flight at once. Otherwise, and for engines that do both, the queue model
+says what the interval's rate would need if it went on.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import repeat
+
+from planner.core.demand import engine_share, stay_seconds, ttft_slack
+from planner.core.engine import EngineModel
+from planner.core.observation import Arrivals
+from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.core.workload import Workload
+
+Demands = tuple[float, ...]
+
+# Share of the TTFT target that a prompt may wait at least, where it is late even without.
+_LEAST_SLACK = 0.1
+# Without a TTFT target prompts may be spread over this.
+_LONGEST_SLACK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What a role still has to do with earlier arrivals; empty until bins have been seen."""
+
+    work: tuple[float, ...] = ()
+    """Prefill work in engine-seconds by bins, of the last minute and of long prompts beyond it."""
+    ahead: int = 0
+    """How many of those bins are still to come."""
+    held: float | None = None
+    """Replicas kept busy by the requests being decoded."""
+    busy: float | None = None
+    """Their average over the time that one request stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Who is to keep the SLA for which requests."""
+
+    role: Role
+    engine: EngineModel
+    sla: Sla
+    workload: Workload
+    """Lengths as they are known; the rate does not matter."""
+
+
+def by_arrivals(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
+    """Return the replicas that each bin of *arrivals* needed, and what is left of them."""
+    if target.role is Role.PREFILL:
+        return _prompts(target, recent, arrivals)
+    return _outputs(target, recent, arrivals)
+
+
+def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
+    """Return the engines by which every prompt would have been prefilled in time."""
+    from planner.core.horn import LOOK_BACK, servers, spread  # loads numpy
+
+    engine, workload = target.engine, target.workload
+    law, step = engine.prefill, arrivals.bin_seconds
+    base = _base_seconds(engine, workload)
+    work = list(recent.work)
+    start = len(work) - recent.ahead
+    for index, count in enumerate(arrivals.counts):
+        if count:
+            isl, squared = arrivals.isl[index], arrivals.isl_squared[index]
+            seconds = law.token_seconds * isl + law.token_squared_seconds * squared
+            # The long ones are most of the work: it is due over the time that they take.
+            longest = law.marginal_seconds(squared / isl) if isl else 0.0
+            spread(work, start + index, seconds + base * count, longest=longest, bin_seconds=step)
+    end = start + len(arrivals.counts)
+    work.extend(repeat(0.0, end - len(work)))
+    slack = _slack_seconds(target)
+    demands = servers(work[:end], bins=len(arrivals.counts), bin_seconds=step, slack_seconds=slack)
+    kept = tuple(work[max(0, end - LOOK_BACK) :])
+    return tuple(demands.tolist()), replace(recent, work=kept, ahead=len(work) - end)
+
+
+def _base_seconds(engine: EngineModel, workload: Workload) -> float:
+    """Return a prompt's part of the time that every batch takes, in a busy pool."""
+    budget = engine.limits.max_num_batched_tokens
+    filled = max(budget - min(workload.isl, budget) / 2, budget / 2)
+    return engine.prefill.base_seconds * min(1.0, workload.isl / filled)
+
+
+def _slack_seconds(target: Target) -> float:
+    sla, engine, workload = target.sla, target.engine, target.workload
+    if sla.ttft_seconds is None:
+        return _LONGEST_SLACK_SECONDS
+    slack = ttft_slack(target.role, engine, sla, workload)
+    return max(slack, _LEAST_SLACK * sla.ttft_seconds)
+
+
+def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
+    """Return the replicas that the requests in flight fill, averaged over a request's stay.
+
+    A request's ITL is a mean over its stay, so a crowd that is shorter does it no harm. Both lags
+    are exponential: outputs are, nearly.
+    """
+    share = engine_share(target.role, target.engine, target.sla, target.workload)
+    stay = stay_seconds(target.engine, target.sla, target.workload)
+    step = arrivals.bin_seconds
+    gain = step / (step + stay)
+    held, busy = recent.held, recent.busy
+    if held is None or busy is None:
+        mean = share * sum(arrivals.counts) / (step * max(1, len(arrivals.counts)))
+        return (mean,) * len(arrivals.counts), replace(recent, held=mean, busy=mean)
+    demands = []
+    for count in arrivals.counts:
+        held += gain * (share * count / step - held)
+        busy += gain * (held - busy)
+        demands.append(busy)
+    return tuple(demands), replace(recent, held=held, busy=busy)
