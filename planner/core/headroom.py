@@ -6,7 +6,7 @@ arrive, and the quantile of those ratios is the headroom of the next one.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, exp, log
 
@@ -83,26 +83,31 @@ class Series:
 
 def expected(series: Series) -> float:
     """Return the demand forecast before headroom: part average, part recent peak."""
-    peak = highest(series.peaks) or 0.0
-    return _AVERAGE_SHARE * series.average + (1 - _AVERAGE_SHARE) * peak
+    return _level(series.average, series.peaks)
+
+
+def _level(average: float, peaks: Peaks) -> float:
+    return _AVERAGE_SHARE * average + (1 - _AVERAGE_SHARE) * (highest(peaks) or 0.0)
 
 
 def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
-    """Return *series* having seen *interval*."""
+    """Return *series* having seen *interval*, and made its next forecast."""
     at, seconds, peak = interval.at, interval.seconds, interval.peak
     seen = series.seen_seconds + seconds
     gain = min(1.0, seconds / min(seen, windows.smoothing_seconds)) if seen else 1.0
     due, promises = _due(series.promises, at, lead_seconds=windows.lead_seconds)
     errors, judged = series.errors, series.judged_seconds
+    average = series.average + gain * (peak - series.average)
+    peaks = with_sample(series.peaks, at, peak, window_seconds=windows.peak_seconds)
     if due is not None and seen > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
         errors = _with_errors(errors, interval, due=due, fade=fade)
         judged = judged * fade + seconds
     return Series(
         seen_seconds=seen,
-        average=series.average + gain * (peak - series.average),
-        peaks=with_sample(series.peaks, at, peak, window_seconds=windows.peak_seconds),
-        promises=promises,
+        average=average,
+        peaks=peaks,
+        promises=_promised(promises, at, _level(average, peaks), windows=windows),
         errors=errors,
         judged_seconds=judged,
     )
@@ -126,12 +131,11 @@ def _shortfall(demand: float, due: float) -> float:
     return (ceil(demand) - 1) / due if due > 0 else _MOST_RATIO
 
 
-def promised(series: Series, at: float, forecast: float, *, windows: Windows) -> Series:
-    """Return *series* remembering that *forecast* was made *at*, to be judged a lead later."""
-    last = series.promises[-1][0] if series.promises else None
-    if last is not None and at - last < windows.lead_seconds / (_MOST_PROMISES - 2):
-        return series
-    return replace(series, promises=(*series.promises, (at, forecast))[-_MOST_PROMISES:])
+def _promised(promises: Peaks, at: float, forecast: float, *, windows: Windows) -> Peaks:
+    """Return *promises* with the *forecast* made *at*, to be judged a lead later."""
+    if promises and at - promises[-1][0] < windows.lead_seconds / (_MOST_PROMISES - 2):
+        return promises
+    return (*promises, (at, forecast))[-_MOST_PROMISES:]
 
 
 def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | None, Peaks]:

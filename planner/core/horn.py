@@ -8,6 +8,7 @@ W. A. Horn, "Some simple scheduling algorithms", Naval Research Logistics 21 (19
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,17 @@ def servers(
     total = np.zeros(LOOK_BACK + bins + 1)
     taken = min(len(work), LOOK_BACK + bins)
     np.cumsum(work[len(work) - taken :], out=total[len(total) - taken :])
-    ends = np.arange(len(total) - bins, len(total))[:, None]
-    arrived = total[ends] - total[ends - _SPANS]
-    needed: NDArray[np.float64] = (arrived / ((_SPANS - 0.5) * bin_seconds + slack_seconds)).max(1)
+    ends, starts = _edges(bins)
+    spans = (_SPANS - 0.5) * bin_seconds + slack_seconds
+    needed: NDArray[np.float64] = ((total[ends] - total[starts]) / spans).max(1)
     return needed
+
+
+@lru_cache(maxsize=16)
+def _edges(bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the spans that end at each of the last *bins* bins end, and where they start."""
+    ends = np.arange(LOOK_BACK + 1, LOOK_BACK + bins + 1)[:, None]
+    return ends, ends - _SPANS
 
 
 def spread(
@@ -47,5 +55,8 @@ def spread(
     bins = max(1, min(LOOK_BACK, round(longest / bin_seconds)))
     if len(work) < at + bins:
         work.extend([0.0] * (at + bins - len(work)))
+    if bins == 1:
+        work[at] += seconds
+        return
     for index in range(at, at + bins):
         work[index] += seconds / bins

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from planner.core.demand import spread_seconds
 from planner.core.drift import WARM_UP_SECONDS, slowed, slowness
 from planner.core.engine import EngineModel
 from planner.core.headroom import Interval, Series, learned
-from planner.core.observation import Observation, RoleLoad, Traffic
+from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.shown import Demands, Recent, Target, by_arrivals
@@ -70,7 +71,7 @@ def remembered(
     roles = {
         role: _role_memory(role, engine, state.role(role), seen) for role, engine in engines.items()
     }
-    return replace(state, flows=flows, roles=roles)
+    return PolicyState(at=state.at, since=state.since, flows=flows, roles=roles)
 
 
 def _decoding(observation: Observation) -> int | None:
@@ -82,23 +83,48 @@ def _decoding(observation: Observation) -> int | None:
 
 
 def _role_memory(role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen) -> RoleMemory:
-    memory = _judged(role, engine, memory, seen)
-    target = target_of(seen.config, role, engine, memory, seen.flows)
-    if target is None:
-        return memory
-    if seen.traffic.arrivals is not None and role is not Role.AGGREGATED:
-        demands, recent = by_arrivals(target, memory.recent, seen.traffic.arrivals)
-        memory = replace(memory, recent=recent)
-        return _with_demand(memory, seen, demands, seen.traffic.arrivals.counts)
+    replicas = seen.observation.replicas(role)
+    grown_at = seen.observation.at if replicas.ready > memory.ready else memory.grown_at
+    slow = _slowness(role, engine, memory, seen, grown_at=grown_at)
+    target = target_of(seen.config, role, engine, slow, seen.flows)
+    shown = _Shown(memory.recent, memory.rate_rps, None)
+    if target is not None:
+        shown = _shown(target, memory, seen, guess=replicas.current)
+    demand = memory.demand
+    if shown.interval is not None:
+        demand = learned(demand, shown.interval, windows=seen.config.windows)
+    return RoleMemory(
+        recent=shown.recent,
+        rate_rps=shown.rate_rps,
+        demand=demand,
+        needs=memory.needs,
+        late_share=_lateness(role, memory, seen),
+        slowness=slow,
+        ready=replicas.ready,
+        grown_at=grown_at,
+    )
+
+
+class _Shown(NamedTuple):
+    """What the interval showed of a role's demand."""
+
+    recent: Recent
+    rate_rps: float | None
+    interval: Interval | None
+
+
+def _shown(target: Target, memory: RoleMemory, seen: _Seen, *, guess: int) -> _Shown:
+    arrivals = seen.traffic.arrivals
+    if arrivals is not None and target.role is not Role.AGGREGATED:
+        demands, recent = by_arrivals(target, memory.recent, arrivals)
+        return _Shown(recent, None, _interval(seen, demands, arrivals.counts))
     rate_rps = _smoothed_rate(target, memory, seen.traffic)
-    guess = seen.observation.replicas(role).current
     demand = steady_replicas(target, rate_rps=rate_rps, guess=guess)
-    memory = replace(memory, rate_rps=rate_rps, recent=Recent())
-    return _with_demand(memory, seen, (demand,), (seen.traffic.arrived,))
+    return _Shown(Recent(), rate_rps, _interval(seen, (demand,), (seen.traffic.arrived,)))
 
 
 def target_of(
-    config: PolicyConfig, role: Role, engine: EngineModel, memory: RoleMemory, flows: Flows
+    config: PolicyConfig, role: Role, engine: EngineModel, slowness: float, flows: Flows
 ) -> Target | None:
     """Return what *role* is to do, with *engine* as slow as it has turned out to be.
 
@@ -107,21 +133,18 @@ def target_of(
     workload = flows.workload(flows.arrived, prompts_only=role is Role.PREFILL)
     if workload is None:
         return None
-    percent = round(memory.slowness * 100)
+    percent = round(slowness * 100)
     real = engine if percent == 100 else slowed(engine, percent)
     return Target(role=role, engine=real, sla=config.sla, workload=workload)
 
 
-def _with_demand(
-    memory: RoleMemory, seen: _Seen, demands: Demands, requests: tuple[int, ...]
-) -> RoleMemory:
-    interval = Interval(
+def _interval(seen: _Seen, demands: Demands, requests: tuple[int, ...]) -> Interval:
+    return Interval(
         at=seen.observation.at,
         seconds=seen.traffic.seconds,
-        demands=tuple(min(demand, _MOST_REPLICAS) for demand in demands),
+        demands=tuple([min(demand, _MOST_REPLICAS) for demand in demands]),
         requests=requests,
     )
-    return replace(memory, demand=learned(memory.demand, interval, windows=seen.config.windows))
 
 
 def _smoothed_rate(target: Target, memory: RoleMemory, traffic: Traffic) -> float:
@@ -137,22 +160,16 @@ def _smoothed_rate(target: Target, memory: RoleMemory, traffic: Traffic) -> floa
     return memory.rate_rps + traffic.seconds / (traffic.seconds + span) * (rate - memory.rate_rps)
 
 
-def _judged(role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen) -> RoleMemory:
-    """Return *memory* having compared results with the SLA, and step times with the profile."""
-    observation, seconds = seen.observation, seen.traffic.seconds
-    replicas = observation.replicas(role)
-    grown_at = observation.at if replicas.ready > memory.ready else memory.grown_at
-    steps = observation.load.get(role, RoleLoad()).steps
-    slow = memory.slowness
-    if steps is not None and (grown_at is None or observation.at - grown_at >= WARM_UP_SECONDS):
-        slow = slowness(slow, role, engine, steps, seconds=seconds)
-    return replace(
-        memory,
-        late_share=_lateness(role, memory, seen),
-        slowness=slow,
-        ready=replicas.ready,
-        grown_at=grown_at,
-    )
+def _slowness(
+    role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen, *, grown_at: float | None
+) -> float:
+    """Return how slow the engines are by now; frozen while some of them are still warming up."""
+    load = seen.observation.load.get(role)
+    if load is None or load.steps is None:
+        return memory.slowness
+    if grown_at is not None and seen.observation.at - grown_at < WARM_UP_SECONDS:
+        return memory.slowness
+    return slowness(memory.slowness, role, engine, load.steps, seconds=seen.traffic.seconds)
 
 
 def _lateness(role: Role, memory: RoleMemory, seen: _Seen) -> float | None:

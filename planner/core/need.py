@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.core.engine import EngineModel
-from planner.core.headroom import Errors, promised
+from planner.core.headroom import Errors
 from planner.core.learn import remembered, target_of
 from planner.core.need_steps import STEPS
 from planner.core.observation import Observation, RoleLoad
@@ -12,7 +12,7 @@ from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.situation import Situation
-from planner.core.state import PolicyState, RoleMemory
+from planner.core.state import PolicyState
 
 
 def needs_by_sla(
@@ -35,7 +35,7 @@ def needs_by_sla(
     decisions, situations = {}, {}
     for role, engine in engines.items():
         decision = Decision.unmoved(role, observation.replicas(role).current)
-        target = target_of(config, role, engine, state.role(role), state.flows)
+        target = target_of(config, role, engine, state.role(role).slowness, state.flows)
         if target is None:
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
@@ -48,7 +48,6 @@ def needs_by_sla(
             errors=errors[role],
         )
         decisions[role] = _needed(decision, situation)
-        state = state.with_role(role, _promising(situation, at=observation.at))
     return state, decisions, situations
 
 
@@ -66,10 +65,3 @@ def _needed(decision: Decision, situation: Situation) -> Decision:
     for step in STEPS:
         decision = step(decision, situation)
     return replace(decision, raw=decision.desired)
-
-
-def _promising(situation: Situation, *, at: float) -> RoleMemory:
-    """Return the role's memory with this forecast in it, to be compared a lead later."""
-    memory = situation.memory
-    demand = promised(memory.demand, at, situation.forecast, windows=situation.config.windows)
-    return replace(memory, demand=demand)

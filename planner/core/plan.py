@@ -1,7 +1,7 @@
 """The answer of `decide`: values whose numbers cannot move without a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from planner.core.role import Role
@@ -77,7 +77,13 @@ class Decision:
     def judged(self, reason: Reason, replicas: int, **inputs: float) -> "Decision":
         """Return this decision at *replicas* with a step that says why, also when nothing moves."""
         step = Step(reason=reason, before=self.desired, after=replicas, inputs=inputs)
-        return replace(self, desired=replicas, steps=(*self.steps, step))
+        return Decision(
+            role=self.role,
+            current=self.current,
+            raw=self.raw,
+            desired=replicas,
+            steps=(*self.steps, step),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ than that cannot be followed, only provided for.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from math import sqrt
 
 from planner.core.engine import EngineModel
@@ -176,16 +177,7 @@ class PolicyConfig:
         They grow with the square root of the lead: a fast start can follow the load instead of
         providing for its peaks, but not so fast that it forgets how high those are.
         """
-        lead, interval = self.lead_seconds, self.interval_seconds
-        scale = sqrt(lead / _LEAD_SECONDS)
-        return Windows(
-            lead_seconds=lead,
-            smoothing_seconds=max(150 * scale, 2 * interval),
-            peak_seconds=max(600 * scale, 12 * interval),
-            memory_seconds=7200.0,
-            warm_up_seconds=max(3 * lead, 10 * interval),
-            prior_seconds=1200.0,
-        )
+        return _windows(self.lead_seconds, self.interval_seconds)
 
     @property
     def history_seconds(self) -> float:
@@ -198,3 +190,16 @@ class PolicyConfig:
         if self.max_age_seconds is not None:
             return self.max_age_seconds
         return 3 * self.interval_seconds
+
+
+@lru_cache(maxsize=64)
+def _windows(lead_seconds: float, interval_seconds: float) -> Windows:
+    scale = sqrt(lead_seconds / _LEAD_SECONDS)
+    return Windows(
+        lead_seconds=lead_seconds,
+        smoothing_seconds=max(150 * scale, 2 * interval_seconds),
+        peak_seconds=max(600 * scale, 12 * interval_seconds),
+        memory_seconds=7200.0,
+        warm_up_seconds=max(3 * lead_seconds, 10 * interval_seconds),
+        prior_seconds=1200.0,
+    )

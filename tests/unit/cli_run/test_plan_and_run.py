@@ -28,7 +28,7 @@ def test_a_plan_for_people(deployed, own_state, capsys):
     assert second == "      model nvidia/Llama-3.1-8B-Instruct-FP8   metrics 0s old"
     assert roles[0].startswith("  ~ prefill    1 -> ")
     assert "DemandForecast: " in out
-    assert "expected in 1m5s, one replica holds " in out
+    assert " replicas expected in 1m5s, times " in out
     assert summary.startswith("Plan: ")
     assert "GPUs 2 -> " in summary
     assert last.startswith("Nothing was changed. To act: planner run --sla ttft=200ms,itl=20ms")
@@ -44,7 +44,7 @@ def test_a_plan_for_programs(deployed, capsys):
     assert document["sla"] == {"ttft_ms": 200.0, "itl_ms": 20.0, "attainment": 0.99}
     prefill, decode = document["decisions"]
     assert (prefill["role"], prefill["current"], decode["role"]) == ("prefill", 2, "decode")
-    assert prefill["steps"][0]["inputs"]["demand_rps"] > 10
+    assert prefill["steps"][0]["inputs"]["rate_rps"] > 10
     assert document["gpus"] == {
         "current": 3, "desired": prefill["desired"] + decode["desired"], "budget": None
     }  # fmt: skip

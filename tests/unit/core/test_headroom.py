@@ -14,7 +14,6 @@ from planner.core.headroom import (
     Windows,
     expected,
     learned,
-    promised,
 )
 
 WINDOWS = Windows(
@@ -33,7 +32,6 @@ def walked(demands, *, seconds=5.0, requests=50, series=None, start=0.0):
         at = start + (index + 1) * seconds
         interval = Interval(at=at, seconds=seconds, demands=(demand,), requests=(requests,))
         series = learned(series, interval, windows=WINDOWS)
-        series = promised(series, at, expected(series), windows=WINDOWS)
     return series
 
 
