@@ -30,8 +30,8 @@ def _forecast(step: Step) -> str:
     horizon = format_duration(step.inputs["horizon_seconds"])
     forecast, headroom = step.inputs["forecast_replicas"], step.inputs["headroom"]
     return (
-        f"work for {forecast:.3g} replicas expected in {horizon}, "
-        f"times {headroom:.2f} for how far such forecasts were off"
+        f"{forecast:.3g} replicas of work expected in {horizon}, "
+        f"times {headroom:.2f} for past errors"
     )
 
 

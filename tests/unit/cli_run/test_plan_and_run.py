@@ -28,7 +28,7 @@ def test_a_plan_for_people(deployed, own_state, capsys):
     assert second == "      model nvidia/Llama-3.1-8B-Instruct-FP8   metrics 0s old"
     assert roles[0].startswith("  ~ prefill    1 -> ")
     assert "DemandForecast: " in out
-    assert " replicas expected in 1m5s, times " in out
+    assert " replicas of work expected in 1m5s, times " in out
     assert summary.startswith("Plan: ")
     assert "GPUs 2 -> " in summary
     assert last.startswith("Nothing was changed. To act: planner run --sla ttft=200ms,itl=20ms")

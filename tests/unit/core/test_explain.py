@@ -18,8 +18,7 @@ CASES = [
     pytest.param(
         Reason.DEMAND_FORECAST,
         {"forecast_replicas": 4.2, "headroom": 1.25, "horizon_seconds": 65.0},
-        "DemandForecast: work for 4.2 replicas expected in 1m5s, "
-        "times 1.25 for how far such forecasts were off",
+        "DemandForecast: 4.2 replicas of work expected in 1m5s, times 1.25 for past errors",
         id="demand",
     ),
     pytest.param(
