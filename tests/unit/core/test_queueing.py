@@ -1,12 +1,33 @@
 """Queueing formulas against worked numbers from textbooks."""
 
-from math import exp, inf
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.queueing import erlang_c, poisson_at_most, wait
+from planner.core.queueing import all_busy, batch_queue_ratio, erlang_b, poisson_at_most
+
+
+@pytest.mark.parametrize(
+    ("servers", "load", "share"),
+    [
+        pytest.param(1, 0.5, 1 / 3, id="one server at half load"),
+        pytest.param(5, 4.0, 0.19907, id="5 lines, 4 erlang"),
+        pytest.param(10, 10.0, 0.21458, id="10 lines, 10 erlang"),
+        pytest.param(3, 0.0, 0.0, id="nobody comes"),
+        pytest.param(2, 8.0, 0.78049, id="far more than they do"),
+    ],
+)
+def test_the_share_that_is_lost_without_a_queue(servers, load, share):
+    assert erlang_b(servers, load) == pytest.approx(share, abs=1e-5)
+
+
+@given(st.floats(65.0, 400.0), st.floats(0.8, 1.3))
+def test_a_large_pool_forgets_where_the_recursion_began(load, per_load):
+    servers = int(load * per_load)
+    blocked = 1.0
+    for busy in range(1, servers + 1):
+        blocked = load * blocked / (busy + load * blocked)
+    assert erlang_b(servers, load) == pytest.approx(blocked, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -16,52 +37,41 @@ from planner.core.queueing import erlang_c, poisson_at_most, wait
         pytest.param(2, 1.0, 1 / 3, id="M/M/2 at half load"),
         pytest.param(5, 4.0, 0.55411, id="a call centre: 5 agents, 4 erlang"),
         pytest.param(14, 10.0, 0.17413, id="14 agents, 10 erlang"),
-        pytest.param(3, 0.0, 0.0, id="nobody comes"),
         pytest.param(3, 3.0, 1.0, id="no spare capacity"),
-        pytest.param(1000, 10.0, 0.0, id="plenty"),
     ],
 )
-def test_the_share_that_waits(servers, load, share):
-    assert erlang_c(servers, load) == pytest.approx(share, abs=1e-5)
+def test_the_share_that_waits_when_taken_one_by_one(servers, load, share):
+    ratio = batch_queue_ratio(load / servers, 1.0)
+    assert all_busy(servers, load, ratio=ratio) == pytest.approx(share, abs=1e-5)
 
 
-def test_m_m_1_waits_are_exponential():
-    # rho = 0.8, service 1 s: P(W > t) = 0.8 exp(-0.2 t), mean 4 s.
-    queue = wait(1, 0.8, service_seconds=1.0)
-    assert queue.above(5.0) == pytest.approx(0.8 * exp(-1.0))
-    assert queue.share * queue.mean_seconds == pytest.approx(4.0)
-    assert queue.above(-1.0) == 1.0
+@given(st.floats(0.01, 20.0), st.floats(1.0, 40.0))
+def test_the_queue_falls_off_as_its_balance_says(load, most):
+    ratio = batch_queue_ratio(load, most)
+    if load >= most:
+        assert ratio == 1.0
+    elif ratio < 1 - 1e-6:
+        taken = ratio * (1 - ratio**most) / (1 - ratio)
+        assert taken == pytest.approx(load, rel=1e-4)
 
 
-def test_m_d_1_waits_half_as_long_as_m_m_1():
-    # Pollaczek-Khinchine: constant service has variability (1 + 0) / 2.
-    constant = wait(1, 0.8, service_seconds=1.0, variability=0.5)
-    assert constant.share * constant.mean_seconds == pytest.approx(2.0)
+@given(st.floats(0.01, 20.0), st.floats(0.01, 20.0), st.floats(1.0, 40.0))
+def test_a_larger_load_makes_longer_queues(one, other, most):
+    low, high = sorted([one, other])
+    least = batch_queue_ratio(low, most)
+    assert least <= batch_queue_ratio(high, most, least=least) + 1e-9
 
 
-def test_without_spare_capacity_the_wait_has_no_end():
-    queue = wait(2, 2.5, service_seconds=1.0)
-    assert queue.above(1e9) == 1.0
-    assert queue.mean_seconds == inf
-
-
-def test_without_variability_only_the_share_is_known():
-    queue = wait(2, 1.0, service_seconds=1.0, variability=0.0)
-    assert queue.above(0.0) == pytest.approx(1 / 3)
-    assert queue.above(0.1) == 0.0
-
-
-@given(st.integers(1, 60), st.floats(0, 60), st.floats(0, 10))
-def test_more_servers_never_wait_longer(servers, load, seconds):
-    fewer = wait(servers, load, service_seconds=1.0)
-    more = wait(servers + 1, load, service_seconds=1.0)
-    assert more.above(seconds) <= fewer.above(seconds) + 1e-12
+def test_batches_without_a_limit_leave_a_queue_that_begins_anew():
+    # Whoever is done takes all: 3 arrivals for every one that is done leave 3 in 4.
+    assert batch_queue_ratio(3.0, 1e6) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(
     ("count", "mean", "share"),
     [
         pytest.param(0, 1.0, 0.3679, id="none"),
+        pytest.param(0.5, 0.001, 0.999, id="hardly any"),
         pytest.param(5, 5.0, 0.6160, id="the mean"),
         pytest.param(110, 100.0, 0.8529, id="one deviation above"),
         pytest.param(125, 100.0, 0.9932, id="far above"),
