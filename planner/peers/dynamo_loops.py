@@ -1,0 +1,224 @@
+"""Dynamo 1.6's planner: a slow throughput loop sets a floor, a fast load loop moves above it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import ceil, floor
+
+from planner.core.engine import EngineModel
+from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
+from planner.core.policy import Bounds, PolicyConfig
+from planner.core.profile import Profile
+from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.core.workload import Workload
+from planner.peers.dynamo_capacity import engine_rps
+from planner.peers.dynamo_load import WorkerLoad, load_step
+from planner.peers.kalman import Trend, seen
+from planner.peers.pace import PacedPolicy
+from planner.peers.peer import Peer
+from planner.peers.traffic import NOTHING, added, lengths
+
+_ROUNDING = 1e-9
+_LOAD_SECONDS = 5.0
+_CLOCK_SECONDS = 1e-6
+
+
+class Predictor(StrEnum):
+    """How the throughput loop forecasts requests, ISL and OSL, each by itself."""
+
+    CONSTANT = "constant"
+    KALMAN = "kalman"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopsSettings:
+    """One deployment, and the options of both loops."""
+
+    engines: Mapping[Role, EngineModel]
+    sla: Sla
+    bounds: Mapping[Role, Bounds]
+    gpus: Mapping[Role, int]
+    max_gpus: int | None = None
+    headroom: float = 1.0
+    predictor: Predictor = Predictor.CONSTANT
+    throughput_seconds: float = 60.0
+    most_change: int = 8
+    """Replicas of a role that one throughput observation may add or take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopsState:
+    """What the throughput loop has seen and said."""
+
+    floors: Mapping[Role, int] = field(default_factory=dict)
+    """Replicas below which the load loop does not go."""
+    trends: Mapping[str, Trend] = field(default_factory=dict)
+    lengths: Workload = field(default_factory=lambda: lengths(NOTHING))
+    """The last ones seen: idle intervals keep them."""
+    is_settled: bool = False
+    """Whether there is a floor yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopsInputs:
+    """The fleet and its engines now; *traffic* of the throughput interval, None within one."""
+
+    fleet: Mapping[Role, Replicas]
+    load: Mapping[Role, RoleLoad]
+    lengths: Workload
+    """Of recent requests, for what waits or runs."""
+    traffic: Traffic | None = None
+
+
+def decide_loops(
+    settings: LoopsSettings, state: LoopsState, inputs: LoopsInputs
+) -> tuple[LoopsState, dict[Role, int]]:
+    """Return the replicas of one tick of the load loop, the throughput loop's floor below it."""
+    if inputs.traffic is not None:
+        state = _with_floors(settings, state, inputs.traffic, inputs.fleet)
+    wanted = {role: _above_floor(settings, state, inputs, role) for role in settings.engines}
+    return state, _within_budget(settings, wanted)
+
+
+def _with_floors(
+    settings: LoopsSettings, state: LoopsState, traffic: Traffic, fleet: Mapping[Role, Replicas]
+) -> LoopsState:
+    """Return the floors that serve the demand predicted for the next interval.
+
+    Each is demand over the requests a second of one engine, at most 8 replicas from what is there.
+    An SLA that no engine can keep adds none.
+    """
+    state, expected = _predicted(settings, state, traffic)
+    floors = {}
+    for role, engine in settings.engines.items():
+        each = engine_rps(role, engine, settings.sla, isl=expected.isl, osl=expected.osl)
+        needed = ceil(settings.headroom * expected.rate_rps / each - _ROUNDING)
+        current = fleet.get(role, Replicas()).current
+        least, most = current - settings.most_change, current + settings.most_change
+        floors[role] = settings.bounds[role].clamp(min(max(needed, least), most))
+    return replace(state, floors=floors, is_settled=True)
+
+
+def _predicted(
+    settings: LoopsSettings, state: LoopsState, traffic: Traffic
+) -> tuple[LoopsState, Workload]:
+    mean = lengths(traffic)
+    if not traffic.finished:
+        mean = replace(mean, osl=state.lengths.osl)
+    if not traffic.arrived:
+        mean = replace(state.lengths, rate_rps=0.0)
+    state = replace(state, lengths=mean)
+    if settings.predictor is Predictor.CONSTANT:
+        return state, mean
+    values = {"requests": float(traffic.arrived), "isl": mean.isl, "osl": mean.osl}
+    trends = {name: seen(state.trends.get(name), value) for name, value in values.items()}
+    expected = replace(
+        mean,
+        rate_rps=max(0.0, trends["requests"].level) / traffic.seconds,
+        isl=max(1.0, trends["isl"].level),
+        osl=max(1.0, trends["osl"].level),
+    )
+    return replace(state, trends=trends), expected
+
+
+def _above_floor(
+    settings: LoopsSettings, state: LoopsState, inputs: LoopsInputs, role: Role
+) -> int:
+    """Return the floor, or what the load loop wants above it.
+
+    While replicas of the role start the load loop only watches. The floor counts at once even then,
+    though the original waits for the start.
+    """
+    replicas = inputs.fleet.get(role, Replicas())
+    least = max(state.floors.get(role, 0), settings.bounds[role].minimum)
+    load = _mean_worker(settings.engines[role], replicas, inputs.load.get(role), inputs.lengths)
+    if not state.is_settled or replicas.starting or load is None:
+        return max(replicas.current, least)
+    step = load_step(role, settings.engines[role], settings.sla, load)
+    return max(replicas.current + step, least)
+
+
+def _mean_worker(
+    engine: EngineModel, replicas: Replicas, load: RoleLoad | None, mean: Workload
+) -> WorkerLoad | None:
+    """Return the load of the mean ready worker; None when the engines do not tell."""
+    if load is None or not replicas.ready or load.waiting is None or load.running is None:
+        return None
+    queued = load.waiting / replicas.ready
+    held = (load.kv_usage or 0.0) * engine.limits.kv_capacity_tokens
+    return WorkerLoad(
+        workers=replicas.ready,
+        queued=queued,
+        running=load.running / replicas.ready,
+        kv_tokens=held + queued * (mean.isl + mean.osl / 2),
+        isl=mean.isl,
+        osl=mean.osl,
+    )
+
+
+def _within_budget(settings: LoopsSettings, wanted: dict[Role, int]) -> dict[Role, int]:
+    """Return prefill cut in proportion, but leaving decode its minimum, and decode what is left."""
+    budget, gpus = settings.max_gpus, settings.gpus
+    total = sum(count * gpus[role] for role, count in wanted.items())
+    if budget is None or total <= budget:
+        return wanted
+    if Role.AGGREGATED in wanted:
+        return {Role.AGGREGATED: floor(budget / gpus[Role.AGGREGATED])}
+    least = {role: bounds.minimum for role, bounds in settings.bounds.items()}
+    room = floor((budget - least[Role.DECODE] * gpus[Role.DECODE]) / gpus[Role.PREFILL])
+    share = floor(wanted[Role.PREFILL] * budget / total)
+    prefill = max(least[Role.PREFILL], min(room, share))
+    left = floor((budget - prefill * gpus[Role.PREFILL]) / gpus[Role.DECODE])
+    return {Role.PREFILL: prefill, Role.DECODE: max(least[Role.DECODE], left)}
+
+
+class LoopsPolicy(PacedPolicy):
+    """The load loop every 5 s and the throughput loop every 180 s.
+
+    Engines tell their sums, so the mean worker stands for all of them and for any: one hot worker
+    does not block a step here, as it would there.
+    """
+
+    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
+        super().__init__(config, every_seconds=_LOAD_SECONDS)
+        self._settings = LoopsSettings(
+            engines=config.engines(profile),
+            sla=config.sla,
+            bounds=config.bounds,
+            gpus={role: config.gpus_per_replica(role) for role in config.roles},
+            max_gpus=config.max_gpus,
+            headroom=headroom,
+        )
+        self._state = LoopsState()
+        self._interval = NOTHING
+        self._mean = lengths(NOTHING)
+
+    def _decide(self, observation: Observation, traffic: Traffic) -> Mapping[Role, int]:
+        self._interval = added(self._interval, traffic)
+        if self._interval.finished:
+            self._mean = lengths(self._interval)
+        is_over = self._interval.seconds >= self._settings.throughput_seconds - _CLOCK_SECONDS
+        self._state, wanted = decide_loops(
+            self._settings,
+            self._state,
+            LoopsInputs(
+                fleet=observation.fleet,
+                load=observation.load,
+                lengths=self._mean,
+                traffic=self._interval if is_over else None,
+            ),
+        )
+        if is_over:
+            self._interval = NOTHING
+        return wanted
+
+
+DYNAMO_LOOPS = Peer(
+    name="dynamo-loops",
+    title="Dynamo planner 1.6, throughput and load loops",
+    source="NVIDIA Dynamo 1.6.1 documentation, Planner, and its throughput and load scaling",
+    defaults="throughput loop every 60 s instead of 180 s, which does better here (constant "
+    "lower bound, load loop every 5 s, one replica at a time, scale-down sensitivity 80 %",
+    make=LoopsPolicy,
+)
