@@ -11,6 +11,7 @@ from itertools import accumulate
 from math import ceil, exp, log
 
 from planner.core.peaks import Peaks, highest, with_sample
+from planner.core.role import Role
 
 BUCKETS = 80
 _LEAST_RATIO = 0.25
@@ -19,9 +20,11 @@ _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
 # The peak alone would hold every burst for its whole window, the average alone would miss the next.
 _AVERAGE_SHARE = 0.6
-# Headroom before there is evidence, and the shape of the prior: (share of its weight, ratio to it).
-# Heavy enough to keep the start-up's odd ratios from setting the headroom.
-_FIRST_HEADROOM = 1.3
+# Headroom before there is evidence. Decode averages over a request's stay, so its demand varies
+# less.
+_FIRST_HEADROOM = {Role.PREFILL: 1.3, Role.DECODE: 1.12, Role.AGGREGATED: 1.3}
+# The shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep
+# the start-up's odd ratios from setting the headroom.
 _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
 # Part of the prior that stays for ever: without traffic all else fades away.
 _LEAST_PRIOR = 0.01
@@ -159,27 +162,30 @@ def _ratio(position: float) -> float:
     return _LEAST_RATIO * exp(position / BUCKETS * _SPAN)
 
 
-_PRIOR = tuple((_bucket(ratio * _FIRST_HEADROOM), share) for share, ratio in _PRIOR_SHAPE)
+_PRIORS = {
+    role: tuple((_bucket(ratio * first), share) for share, ratio in _PRIOR_SHAPE)
+    for role, first in _FIRST_HEADROOM.items()
+}
 
 
 @dataclass(frozen=True)
 class Errors:
     """How demand turned out against its forecast: the distribution of their ratio.
 
-    Shares are of requests. With little evidence it is the prior's, a headroom of 1.3.
+    Shares are of requests. With little evidence it is the prior's.
     """
 
     below: tuple[float, ...]
     """Weight of each bucket and those before it."""
 
     @classmethod
-    def of(cls, series: Series, *, windows: Windows) -> "Errors":
+    def of(cls, role: Role, series: Series, *, windows: Windows) -> "Errors":
         """Return what *series* has learned, together with what is left of the prior."""
         weights = list(series.errors)
         judged = series.judged_seconds
         rate = sum(weights) / judged if judged else 0.0
         left = windows.prior_seconds * max(_LEAST_PRIOR, 1 - judged / windows.memory_seconds)
-        for bucket, share in _PRIOR:
+        for bucket, share in _PRIORS[role]:
             weights[bucket] += share * left * (rate or 1.0)
         return cls(tuple(accumulate(weights)))
 

@@ -27,7 +27,9 @@ def needs_by_sla(
     """
     # As known before the present interval is judged: one that turns out high then raises its own
     # decision by its demand alone, never less than one that turns out lower.
-    errors = {role: Errors.of(state.role(role).demand, windows=config.windows) for role in engines}
+    errors = {
+        role: Errors.of(role, state.role(role).demand, windows=config.windows) for role in engines
+    }
     if observation.traffic is not None:
         state = remembered(
             config, engines, state, observation=observation, traffic=observation.traffic

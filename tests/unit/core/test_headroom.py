@@ -15,6 +15,7 @@ from planner.core.headroom import (
     expected,
     learned,
 )
+from planner.core.role import Role
 
 WINDOWS = Windows(
     lead_seconds=60,
@@ -36,7 +37,7 @@ def walked(demands, *, seconds=5.0, requests=50, series=None, start=0.0):
 
 
 def headroom(series, *, late_share=0.02):
-    return Errors.of(series, windows=WINDOWS).headroom(late_share)
+    return Errors.of(Role.PREFILL, series, windows=WINDOWS).headroom(late_share)
 
 
 def test_a_constant_demand_is_forecast_as_itself():
@@ -120,7 +121,7 @@ def test_headroom_is_bounded_and_more_for_fewer_misses(past, late_share):
 
 @given(demands, st.floats(0.001, 0.5))
 def test_the_headroom_leaves_the_share_that_it_was_asked_for(past, late_share):
-    errors = Errors.of(walked(past * 8), windows=WINDOWS)
+    errors = Errors.of(Role.PREFILL, walked(past * 8), windows=WINDOWS)
     assert errors.share_within(errors.headroom(late_share)) == pytest.approx(
         1 - late_share, abs=1e-6
     )
@@ -128,7 +129,7 @@ def test_the_headroom_leaves_the_share_that_it_was_asked_for(past, late_share):
 
 @given(demands, st.floats(0, 10), st.floats(0, 10))
 def test_a_larger_factor_is_enough_for_no_fewer(past, one, other):
-    errors = Errors.of(walked(past * 8), windows=WINDOWS)
+    errors = Errors.of(Role.PREFILL, walked(past * 8), windows=WINDOWS)
     low, high = sorted((errors.share_within(one), errors.share_within(other)))
     assert 0 <= low <= high <= 1
     assert errors.share_within(min(one, other)) == low
