@@ -118,7 +118,8 @@ async def test_the_page_shows_requests_as_they_are_accepted(deployment, worker, 
         body = {"model": MODEL, "prompt": prompt, "max_tokens": 1}
         async with deployment.http.post("/v1/completions", json=body) as answer:
             await answer.read()
-    await deployment.until(lambda: wall() > since + 0.5)
+    over = wall() + 0.25
+    await deployment.until(lambda: wall() > over)
     query = f"?since={since - 0.25}"
     status, shown = await page(deployment, query)
     assert status == 200
