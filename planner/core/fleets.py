@@ -86,7 +86,7 @@ def _cheapest(chosen: Mapping[Role, EngineProfile], sla: Sla, workload: Workload
 
 
 def _start(role: Role, entry: EngineProfile, sla: Sla, workload: Workload) -> float:
-    """Return the replicas that *workload* keeps busy: no fewer will do."""
+    """Return about as many replicas as *workload* keeps busy; infinite when no number will do."""
     if not workload.rate_rps:
         return 1.0
     share = engine_share(role, entry.engine, sla, workload)
@@ -111,13 +111,16 @@ class _Search:
         best: Fleet | None = None
         count = least[-1].replicas
         while best is None or floor_gpus + self._gpus(last, count) < _gpus(best):
-            found = self.smallest(first, {last: count}, start=plenty[0].replicas)
+            fewest = plenty[0].replicas
+            found = self.smallest(first, {last: count}, start=fewest, least=fewest)
             if found is not None and (best is None or _gpus(found) < _gpus(best)):
                 best = found
             count += 1
         return best
 
-    def smallest(self, role: Role, others: Mapping[Role, int], *, start: int) -> Fleet | None:
+    def smallest(
+        self, role: Role, others: Mapping[Role, int], *, start: int, least: int = 1
+    ) -> Fleet | None:
         """Return the fleet with the fewest of *role* beside the *others* that holds."""
 
         def fleet(count: int) -> Fleet:
@@ -130,7 +133,7 @@ class _Search:
         def holds(count: int) -> bool:
             return self._holds(fleet(count))
 
-        found = fleet(first_that(holds, guess=start, least=start, most=_MOST_REPLICAS))
+        found = fleet(first_that(holds, guess=start, least=least, most=_MOST_REPLICAS))
         return found if self._holds(found) else None
 
     def _holds(self, fleet: Fleet) -> bool:

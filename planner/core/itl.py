@@ -1,9 +1,9 @@
 """Inter-token latency under load: how long steps get, and who is decoded in time."""
 
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 
-from planner.core.demand import decode_work_seconds, request_work_seconds
+from planner.core.demand import decode_work_seconds, marginal_prefill_seconds
 from planner.core.engine import EngineModel
 from planner.core.prompts import prompts
 from planner.core.queueing import poisson_at_most
@@ -11,6 +11,8 @@ from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 
+# Each makes steps and the prompts that come during one agree better, always from below.
+_ROUNDS = 8
 # Outputs of equal shares of requests over their mean, as lengths without memory have them: short
 # ones average over fewer steps.
 _OUTPUTS = (0.13, 0.47, 0.98, 2.42)
@@ -22,11 +24,29 @@ def mean_step_seconds(
     """Return the mean time between tokens on *replicas* that share *workload*.
 
     Of every second, rate * work goes to requests and the rest is base, paid once a step, so a step
-    takes base / (1 - rate * work). Infinite where the work alone fills the second.
+    takes base / (1 - rate * work). Where prompts are prefilled in it, the longer base of those is
+    paid once for all that come during a step. Infinite where the work alone fills the second.
     """
-    work = request_work_seconds(role, engine, workload)
-    left = 1 - workload.rate_rps * work / replicas if replicas else -1.0
-    return engine.decode.base_seconds / left if left > 0 else inf
+    rate_rps = workload.rate_rps / replicas if replicas else inf
+    left = 1 - rate_rps * _work_seconds(role, engine, workload)
+    if left <= 0:
+        return inf
+    step = engine.decode.base_seconds / left
+    if role is not Role.AGGREGATED:
+        return step
+    extra = max(0.0, engine.prefill.base_seconds - engine.decode.base_seconds)
+    chunks = max(1.0, workload.isl / engine.limits.max_num_batched_tokens)
+    for _ in range(_ROUNDS):
+        prefilling = 1 - exp(-rate_rps * chunks * step)
+        step = (engine.decode.base_seconds + extra * prefilling) / left
+    return step
+
+
+def _work_seconds(role: Role, engine: EngineModel, workload: Workload) -> float:
+    work = decode_work_seconds(engine, workload)
+    if role is Role.AGGREGATED:
+        work += marginal_prefill_seconds(engine, workload)
+    return work
 
 
 def itl_attainment(
@@ -41,7 +61,7 @@ def itl_attainment(
         return 0.0
     flight = _InFlight(
         mean=workload.rate_rps * workload.osl * step / replicas,
-        variance_ratio=_variance_ratio(role, engine, workload, replicas=replicas),
+        variance_ratio=_variance_ratio(engine, workload, step, replicas=replicas),
         replicas=replicas,
     )
     share = flight.at_most(most, mixed=workload.isl_variance / (workload.isl + workload.osl) ** 2)
@@ -77,16 +97,17 @@ class _InFlight:
         return poisson_at_most(room / ratio, self.mean / ratio)
 
 
-def _variance_ratio(role: Role, engine: EngineModel, workload: Workload, *, replicas: int) -> float:
+def _variance_ratio(
+    engine: EngineModel, workload: Workload, step_seconds: float, *, replicas: int
+) -> float:
     """Return the variance of the number of requests in flight over its mean.
 
     Requests that share steps share an engine: n in flight leave at the rate n / (base + n * w), so
-    n is negative binomial, whatever the lengths. What prefill takes of the time slows all down.
+    n is negative binomial, whatever the lengths, with base / (base + mean * w) for its ratio. What
+    prefill adds to the steps slows all of them down.
     """
-    rate_rps = workload.rate_rps / replicas
-    decoding = rate_rps * decode_work_seconds(engine, workload)
-    prefilling = rate_rps * request_work_seconds(role, engine, workload) - decoding
-    return 1 / (1 - decoding / (1 - prefilling))
+    decoding = workload.rate_rps / replicas * decode_work_seconds(engine, workload)
+    return 1 + decoding * step_seconds / engine.decode.base_seconds
 
 
 def _unstalled_share(
@@ -101,16 +122,17 @@ def _unstalled_share(
 
     Prompts come in at random, each holding up one step of everybody. What an output waits for
     them is a sum of a random number of random times, whose variance is the mean square over the
-    mean times its mean.
+    mean times its mean; and a single prompt that is long enough will do.
     """
     found = prompts(Role.AGGREGATED, engine, workload)
     base, work = engine.prefill.base_seconds, found.work_seconds
     stall = base + work
     ratio = (base**2 + 2 * base * work + found.work_mean_square) / stall
-    stalled = workload.rate_rps / replicas * step_seconds * stall
-    room = itl_seconds - step_seconds + stalled
-    share = sum(
-        poisson_at_most(room * tokens / ratio, stalled * tokens / ratio)
-        for tokens in (part * workload.osl for part in _OUTPUTS)
-    )
+    arrivals = workload.rate_rps / replicas * step_seconds
+    room = itl_seconds - step_seconds + arrivals * stall
+    share = 0.0
+    for tokens in (part * workload.osl for part in _OUTPUTS):
+        spent = poisson_at_most(room * tokens / ratio, arrivals * stall * tokens / ratio)
+        long = sum(part for part, own in found.own_seconds if own > room * tokens)
+        share += min(spent, exp(-arrivals * tokens * long))
     return share / len(_OUTPUTS)
