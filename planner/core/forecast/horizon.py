@@ -1,6 +1,10 @@
-"""How far forecasts look: every window is a multiple of the lead."""
+"""How far forecasts look: windows are multiples of the lead, up to a quarter of an hour."""
 
 from dataclasses import dataclass
+
+# Bursts last minutes whatever the lead is; averages over more only lag behind the time of day.
+_LONGEST_UNIT_SECONDS = 300.0
+_LONGEST_CREST_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,8 +14,10 @@ class Horizon:
     lead_seconds: float
     """Time until a replica asked for now would serve."""
     average_seconds: float
-    """Time constant of the average, and window of a recent peak."""
-    peaks_seconds: float
+    """Time constant of the average."""
+    peak_seconds: float
+    """Window of a recent peak."""
+    crest_seconds: float
     """Time constant of the average of recent peaks."""
     trend_seconds: float
     """Time constant of the trend's level; its slope takes three times that."""
@@ -22,14 +28,16 @@ class Horizon:
     def of(cls, *, lead_seconds: float, interval_seconds: float) -> "Horizon":
         """Return the windows for a *lead_seconds* and one value every *interval_seconds*.
 
-        What lasts shorter than the lead cannot be followed, so nothing is averaged over less; two
-        intervals are the least that is an average.
+        What lasts shorter than the lead cannot be followed, so it is provided for by the peaks of
+        whole leads; two intervals are the least that is an average.
         """
-        unit = max(lead_seconds, 2 * interval_seconds)
+        least = 2 * interval_seconds
+        unit = max(least, min(lead_seconds, _LONGEST_UNIT_SECONDS))
         return cls(
             lead_seconds=lead_seconds,
-            average_seconds=unit,
-            peaks_seconds=6 * unit,
+            average_seconds=max(least, unit / 4),
+            peak_seconds=unit,
+            crest_seconds=max(unit, min(6 * unit, _LONGEST_CREST_SECONDS)),
             trend_seconds=3 * unit,
             memory_seconds=75 * unit,
         )

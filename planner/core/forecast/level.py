@@ -23,7 +23,7 @@ class Level:
 
     average: float = 0.0
     crest: float = 0.0
-    """Average of the highest value of each recent lead: how high it keeps rising."""
+    """Average of the highest value of the last lead: how high it keeps rising."""
     peaks: Peaks = ()
     """What can still be the highest of the last lead."""
 
@@ -39,10 +39,10 @@ class Level:
 
         *seen_seconds* counts them, too.
         """
-        peaks = with_sample(self.peaks, at, value, window_seconds=horizon.average_seconds)
+        peaks = with_sample(self.peaks, at, value, window_seconds=horizon.peak_seconds)
         highest_now = highest(peaks) or 0.0
         fast = gain(seconds, seen_seconds=seen_seconds, time_constant=horizon.average_seconds)
-        slow = gain(seconds, seen_seconds=seen_seconds, time_constant=horizon.peaks_seconds)
+        slow = gain(seconds, seen_seconds=seen_seconds, time_constant=horizon.crest_seconds)
         return Level(
             average=self.average + fast * (value - self.average),
             crest=self.crest + slow * (highest_now - self.crest),
