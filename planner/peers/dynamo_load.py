@@ -46,7 +46,7 @@ def load_step(role: Role, engine: EngineModel, sla: Sla, load: WorkerLoad) -> in
     if role is not Role.DECODE and sla.ttft_seconds is not None:
         votes.append(_by_ttft(engine, sla.ttft_seconds, load))
     if role is not Role.PREFILL and sla.itl_seconds is not None:
-        votes.append(_by_itl(engine, sla.itl_seconds, load))
+        votes.append(_by_itl(role, engine, sla.itl_seconds, load))
     if 1 in votes:
         return 1
     return -1 if votes and set(votes) == {-1} else 0
@@ -70,21 +70,19 @@ def _ttft(engine: EngineModel, load: WorkerLoad, *, queued: float) -> float:
     )
 
 
-def _by_itl(engine: EngineModel, target: float, load: WorkerLoad) -> int:
-    if _itl(engine, load, more=1) > target:
+def _by_itl(role: Role, engine: EngineModel, target: float, load: WorkerLoad) -> int:
+    if _itl(role, engine, load, more=1) > target:
         return 1
     if load.workers < 2:
         return 0
     after = load.without_one()
-    is_in_time = _itl(engine, after, more=0) < target * _SENSITIVITY
+    is_in_time = _itl(role, engine, after, more=0) < target * _SENSITIVITY
     return -1 if is_in_time and after.kv_tokens < engine.limits.kv_capacity_tokens else 0
 
 
-def _itl(engine: EngineModel, load: WorkerLoad, *, more: int) -> float:
-    return mixed_step_seconds(
-        engine,
-        batch=load.running + more,
-        kv_tokens=load.kv_tokens + more * (load.isl + load.osl / 2),
-        isl=0.0,
-        osl=load.osl,
-    )
+def _itl(role: Role, engine: EngineModel, load: WorkerLoad, *, more: int) -> float:
+    batch = load.running + more
+    kv_tokens = load.kv_tokens + more * (load.isl + load.osl / 2)
+    if role is Role.DECODE:
+        return engine.decode.step_seconds(batch, kv_tokens)
+    return mixed_step_seconds(engine, batch=batch, kv_tokens=kv_tokens, isl=load.isl, osl=load.osl)

@@ -42,7 +42,7 @@ class LoopsSettings:
     max_gpus: int | None = None
     headroom: float = 1.0
     predictor: Predictor = Predictor.CONSTANT
-    throughput_seconds: float = 60.0
+    throughput_seconds: float = 180.0
     most_change: int = 8
     """Replicas of a role that one throughput observation may add or take."""
 
@@ -218,7 +218,7 @@ DYNAMO_LOOPS = Peer(
     name="dynamo-loops",
     title="Dynamo planner 1.6, throughput and load loops",
     source="NVIDIA Dynamo 1.6.1 documentation, Planner, and its throughput and load scaling",
-    defaults="throughput loop every 60 s instead of 180 s, which does better here (constant "
+    defaults="throughput loop every 180 s (constant predictor, at most 8 replicas at once) as "
     "lower bound, load loop every 5 s, one replica at a time, scale-down sensitivity 80 %",
     make=LoopsPolicy,
 )

@@ -16,6 +16,8 @@ from planner.core.sla import Sla
 from planner.core.workload import Workload
 
 _BISECTIONS = 20
+# More change nothing: a replica that may have these is as good as full before it is late.
+_MOST = 4096
 
 
 def in_flight(load: RoleLoad | None) -> int | None:
@@ -63,7 +65,7 @@ class _Server:
         most = max(1, engine.batch_limit(workload.isl + workload.osl))
         if sla.itl_seconds is not None and sla.itl_seconds > base + work:
             most = min(most, floor((sla.itl_seconds - base) / work))
-        return cls(base_over_work=base / work, most=most)
+        return cls(base_over_work=base / work, most=min(most, _MOST))
 
     def mean(self, load: float) -> float:
         """Return the mean number at *load*, at most `most`."""
@@ -99,7 +101,7 @@ def _prefill_server(engine: EngineModel, ttft_seconds: float | None, workload: W
         # Of the steps that compute those in front, each with its base.
         each = work + base / most
         most = 1 + floor((ttft_seconds - own) / each)
-    return _Server(base_over_work=base / work, most=most)
+    return _Server(base_over_work=base / work, most=min(most, _MOST))
 
 
 def _prompt_work_seconds(engine: EngineModel, workload: Workload) -> float:

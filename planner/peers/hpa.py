@@ -88,7 +88,7 @@ def _by_metric(settings: HpaSettings, inputs: HpaInputs) -> int:
         ratio = metric / (settings.target * current)
         if ratio < 1:
             return current
-    if abs(1 - ratio) <= settings.tolerance:
+    if abs(1 - ratio) <= settings.tolerance + _ROUNDING:
         return current
     return ceil(metric / settings.target - _ROUNDING)
 
