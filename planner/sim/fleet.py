@@ -1,13 +1,15 @@
 """Replicas of every role and what they cost: started, ready, draining, gone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+import numpy as np
 
 from planner.core.observation import Replicas
 from planner.core.role import Role
 from planner.ports import InstanceState
-from planner.sim.engine import SimulatedEngine
+from planner.sim.deployment import Deployment
 from planner.sim.timeline import Timeline
 
 
@@ -22,7 +24,7 @@ class FleetChange:
 @dataclass(slots=True, eq=False)
 class _Replica:
     number: int
-    engine: SimulatedEngine
+    engine: int
     state: InstanceState | None = None
     """None while it starts."""
 
@@ -46,40 +48,35 @@ class _Pool:
 
 
 class Fleet:
-    """Starts replicas cold and drains them, with the semantics of a connector's `scale`.
+    """Starts replicas of *deployment* cold and drains them, as a connector's `scale` does.
 
-    *build* makes the engine of a new replica; *on_ready* is told of each that begins to serve.
+    A replica that drains for longer than *drain_timeout_seconds* is killed.
     """
 
     def __init__(
         self,
-        roles: tuple[Role, ...],
+        roles: Sequence[Role],
         timeline: Timeline,
+        deployment: Deployment,
         *,
         cold_start_seconds: float,
-        build: Callable[[Role], SimulatedEngine],
-        on_ready: Callable[[Role, SimulatedEngine], None],
+        drain_timeout_seconds: float | None = None,
     ) -> None:
         self.changes: list[FleetChange] = []
         self.actions: list[float] = []
         """How often a role's number was changed."""
         self._timeline = timeline
+        self._deployment = deployment
         self._cold_start_seconds = cold_start_seconds
-        self._build = build
-        self._on_ready = on_ready
+        self._drain_timeout_seconds = drain_timeout_seconds
         self._pools = {role: _Pool() for role in roles}
-        self._serving: dict[Role, list[SimulatedEngine]] = {role: [] for role in roles}
 
     def begin(self, initial: Mapping[Role, int]) -> None:
         """Put the *initial* replicas there, ready."""
         for role, count in initial.items():
             for _ in range(count):
-                self._become_ready(role, self._add(role))
+                self._become_ready(self._add(role))
         self._record()
-
-    def serving(self, role: Role) -> list[SimulatedEngine]:
-        """Return the engines of *role* that take new requests, oldest first."""
-        return self._serving[role]
 
     def counts(self) -> dict[Role, Replicas]:
         """Return the replicas by role and state."""
@@ -103,10 +100,25 @@ class Fleet:
         if any(wanted.values()):
             self._record()
 
+    def retire(self, engine: int) -> None:
+        """Let the draining replica with this *engine* go: its last request has left."""
+        for role, pool in self._pools.items():
+            for replica in pool.replicas:
+                if replica.engine == engine:
+                    self._remove(role, replica)
+                    self._record()
+                    return
+
+    def fail(self, role: Role, rng: np.random.Generator) -> None:
+        """Let one ready replica of *role* die, drawn at random; its requests go elsewhere."""
+        ready = self._pools[role].inside(InstanceState.READY)
+        if ready:
+            self._kill(role, ready[int(rng.integers(len(ready)))])
+
     def _add(self, role: Role) -> _Replica:
         pool = self._pools[role]
         pool.started += 1
-        replica = _Replica(pool.started, self._build(role))
+        replica = _Replica(pool.started, self._deployment.add(role))
         pool.replicas.append(replica)
         return replica
 
@@ -117,35 +129,44 @@ class Fleet:
 
     def _finish_start(self, role: Role, replica: _Replica) -> None:
         if replica in self._pools[role].replicas:  # it may have been cancelled
-            self._become_ready(role, replica)
+            self._become_ready(replica)
             self._record()
 
-    def _become_ready(self, role: Role, replica: _Replica) -> None:
+    def _become_ready(self, replica: _Replica) -> None:
         replica.state = InstanceState.READY
-        replica.engine.on_empty = partial(self._retire, role, replica)
-        self._serving[role].append(replica.engine)
-        self._on_ready(role, replica.engine)
+        self._deployment.open(replica.engine)
 
     def _remove_one(self, role: Role) -> None:
         pool = self._pools[role]
         starting = pool.inside(None)
         if starting:
-            pool.replicas.remove(starting[-1])
+            self._remove(role, starting[-1])
             return
-        idlest = min(
-            pool.inside(InstanceState.READY), key=lambda r: (r.engine.in_flight, -r.number)
-        )
-        idlest.state = InstanceState.DRAINING
-        idlest.engine.is_closing = True
-        self._serving[role].remove(idlest.engine)
-        if not idlest.engine.in_flight:
-            pool.replicas.remove(idlest)
+        in_flight = self._deployment.in_flight
+        ready = pool.inside(InstanceState.READY)
+        self._drain(role, min(ready, key=lambda r: (in_flight(r.engine), -r.number)))
 
-    def _retire(self, role: Role, replica: _Replica) -> None:
-        """Let a draining replica go once its last request has left."""
-        if replica.state is InstanceState.DRAINING:
-            self._pools[role].replicas.remove(replica)
-            self._record()
+    def _drain(self, role: Role, replica: _Replica) -> None:
+        replica.state = InstanceState.DRAINING
+        self._deployment.close(replica.engine)
+        if not self._deployment.in_flight(replica.engine):
+            self._remove(role, replica)
+        elif self._drain_timeout_seconds is not None:
+            latest = self._timeline.now + self._drain_timeout_seconds
+            self._timeline.at(latest, partial(self._end_drain, role), replica)
+
+    def _end_drain(self, role: Role, replica: _Replica) -> None:
+        if replica in self._pools[role].replicas:
+            self._kill(role, replica)
+
+    def _kill(self, role: Role, replica: _Replica) -> None:
+        self._deployment.kill(replica.engine)
+        self._remove(role, replica)
+        self._record()
+
+    def _remove(self, role: Role, replica: _Replica) -> None:
+        self._pools[role].replicas.remove(replica)
+        self._deployment.remove(replica.engine)
 
     def _record(self) -> None:
         self.changes.append(FleetChange(at=self._timeline.now, fleet=self.counts()))

@@ -29,6 +29,7 @@ class SimResult:
     itl_seconds: Floats
     finish_seconds: Floats
     failed: int
+    """Requests that fit into no engine."""
     duration_seconds: float
     """Until the last arrival or the last token, whichever is later."""
     changes: Sequence[FleetChange]
@@ -36,6 +37,10 @@ class SimResult:
     """When the policy changed a role's replicas, each role by itself."""
     gpus_per_replica: Mapping[Role, int]
     plans: Sequence[Plan] = ()
+    retried: int = 0
+    """Requests and prompts that started over because their replica died."""
+    preempted: int = 0
+    """Times that a request had to give its KV cache to others."""
 
     @property
     def requests(self) -> int:

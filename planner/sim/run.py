@@ -1,40 +1,21 @@
 """Runs a trace through a simulated fleet that a policy scales, or that stays as it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from planner.core.engine import EngineModel
 from planner.core.observation import Observation
 from planner.core.role import Role
-from planner.core.sla import Sla
-from planner.sim.deployment import Deployment, RemotePrefill
-from planner.sim.ledger import Ledger
+from planner.sim.deployment import Deployment
+from planner.sim.fleet import Fleet
 from planner.sim.result import SimResult
+from planner.sim.scenario import Scenario as Scenario
+from planner.sim.sight import Sight
 from planner.sim.timeline import Timeline
 from planner.traces import Trace
 
 Policy = Callable[[Observation], Mapping[Role, int]]
 """From what is seen to the replicas that each role should have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """The deployment that a trace meets. *initial* replicas are ready at the start."""
-
-    sla: Sla
-    models: Mapping[Role, EngineModel]
-    initial: Mapping[Role, int]
-    gpus_per_replica: Mapping[Role, int] = field(default_factory=dict)
-    """One for a role that is left out."""
-    cold_start_seconds: float = 60.0
-    interval_seconds: float = 5.0
-    """Between two looks of the policy."""
-    remote_prefill: RemotePrefill = field(default_factory=RemotePrefill)
-    """What decode replicas send to prefill replicas; everything unless told."""
-    patience_seconds: float = 600.0
-    """After the last arrival; who has not finished by then never will."""
 
 
 def unheard(_: float) -> None:
@@ -68,22 +49,28 @@ class _Simulation:
         self._scenario = scenario
         self._policy = policy
         self._progress = progress
-        self._timeline = Timeline()
-        self._ledger = Ledger(trace, scenario.sla)
-        self._deployment = Deployment(
-            scenario.models,
+        seeds = np.random.SeedSequence(scenario.seed).spawn(3)
+        engines, metrics, self._failures = map(np.random.default_rng, seeds)
+        self._deployment = Deployment(trace, scenario, engines)
+        self._timeline = Timeline(self._deployment)
+        self._sight = Sight(trace, scenario, self._deployment, metrics)
+        self._fleet = Fleet(
+            tuple(scenario.models),
             self._timeline,
-            self._ledger,
+            self._deployment,
             cold_start_seconds=scenario.cold_start_seconds,
-            remote_prefill=scenario.remote_prefill,
+            drain_timeout_seconds=scenario.drain_timeout_seconds,
         )
+        self._timeline.notice = self._fleet.retire
 
     def result(self) -> SimResult:
-        self._deployment.fleet.begin(self._scenario.initial)
+        self._fleet.begin(self._scenario.initial)
         if self._policy is not None:
             self._timeline.at(0.0, self._look, self._policy)
-        if len(self._trace):
-            self._timeline.at(self._ledger.arrival[0], self._arrive, 0)
+        for role, moments in self._scenario.failures.items():
+            for at in moments:
+                self._timeline.at(at, self._fail, role)
+        self._deployment.await_requests()
         self._run()
         return self._summary()
 
@@ -97,37 +84,41 @@ class _Simulation:
         self._progress(1.0)
         patience = self._scenario.patience_seconds
         for percent in range(1, 101):
-            if self._ledger.in_flight:
+            if self._deployment.clock.in_flight:
                 self._timeline.run(last + patience * percent / 100)
 
-    def _arrive(self, request: int) -> None:
-        self._deployment.arrive(request)
-        following = request + 1
-        if following < len(self._ledger.arrival):
-            self._timeline.at(self._ledger.arrival[following], self._arrive, following)
-
     def _look(self, policy: Policy) -> None:
-        self._deployment.fleet.scale(policy(self._deployment.observe()))
+        wanted = policy(self._sight.observe(self._fleet))
+        if self._timeline.now >= self._scenario.hands_off_seconds:
+            self._fleet.scale(wanted)
         self._timeline.at(self._timeline.now + self._scenario.interval_seconds, self._look, policy)
 
+    def _fail(self, role: Role) -> None:
+        self._fleet.fail(role, self._failures)
+
     def _summary(self) -> SimResult:
-        ledger, fleet = self._ledger, self._deployment.fleet
-        first, finish = np.array(ledger.first_token), np.array(ledger.finish)
-        osl = self._trace.osl
-        steps = np.where(osl > 1, osl - 1, np.nan)
-        if ledger.in_flight:
+        clock, arrival, osl = self._deployment.clock, self._trace.arrival_seconds, self._trace.osl
+        first, finish = self._deployment.times()
+        itl = finish - first
+        itl /= np.where(osl > 1, osl - 1, np.nan)
+        first -= arrival
+        if clock.in_flight:
             duration = self._timeline.now
         else:
-            duration = max([self._trace.duration_seconds, *finish[np.isfinite(finish)]])
+            duration = max(self._trace.duration_seconds, np.nanmax(finish, initial=0.0))
         return SimResult(
             sla=self._scenario.sla,
-            arrival_seconds=self._trace.arrival_seconds,
-            ttft_seconds=first - self._trace.arrival_seconds,
-            itl_seconds=(finish - first) / steps,
+            arrival_seconds=arrival,
+            ttft_seconds=first,
+            itl_seconds=itl,
             finish_seconds=finish,
-            failed=len(ledger.failed),
+            failed=int(clock.rejected),
+            retried=int(clock.retried),
+            preempted=int(clock.preempted),
             duration_seconds=float(duration),
-            changes=tuple(fleet.changes),
-            actions=tuple(fleet.actions),
-            gpus_per_replica={r: self._scenario.gpus_per_replica.get(r, 1) for r in fleet.counts()},
+            changes=tuple(self._fleet.changes),
+            actions=tuple(self._fleet.actions),
+            gpus_per_replica={
+                role: self._scenario.gpus_per_replica.get(role, 1) for role in self._scenario.models
+            },
         )

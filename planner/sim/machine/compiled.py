@@ -1,0 +1,46 @@
+"""Compiles the simulator's functions where numba (extra `fast`) is there; else leaves them."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _numba_compiler() -> Callable[..., Any] | None:
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return None
+    try:
+        from numba import njit
+    except ImportError:
+        return None
+    compiler: Callable[..., Any] = njit
+    return compiler
+
+
+_COMPILER = _numba_compiler()
+IS_COMPILED = _COMPILER is not None
+"""Whether state has to be numpy records; plain objects are quicker for plain Python."""
+
+SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+"""Changes with any of the functions: what was compiled of others must not be taken for them."""
+
+
+def compiled(function: F) -> F:
+    """Return *function* compiled; its callers compile it into themselves."""
+    if _COMPILER is None:
+        return function
+    result: F = _COMPILER(error_model="numpy", no_cpython_wrapper=True)(function)
+    return result
+
+
+def compiled_once(function: F) -> F:
+    """Return *function* compiled and kept on disk; it has to close over `SOURCES`."""
+    if _COMPILER is None:
+        return function
+    result: F = _COMPILER(error_model="numpy", cache=True)(function)
+    return result
