@@ -180,7 +180,14 @@ class LoopsPolicy(PacedPolicy):
     does not block a step here, as it would there.
     """
 
-    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
+    def __init__(
+        self,
+        config: PolicyConfig,
+        profile: Profile,
+        *,
+        headroom: float = 1.0,
+        predictor: Predictor = Predictor.CONSTANT,
+    ) -> None:
         super().__init__(config, every_seconds=_LOAD_SECONDS)
         self._settings = LoopsSettings(
             engines=config.engines(profile),
@@ -189,6 +196,7 @@ class LoopsPolicy(PacedPolicy):
             gpus={role: config.gpus_per_replica(role) for role in config.roles},
             max_gpus=config.max_gpus,
             headroom=headroom,
+            predictor=predictor,
         )
         self._state = LoopsState()
         self._interval = NOTHING

@@ -136,7 +136,14 @@ def _within_budget(settings: ThroughputSettings, wanted: Mapping[Role, int]) -> 
 class ThroughputPolicy(PacedPolicy):
     """The rule every 60 s, on arrivals (not completions, which lag behind under load)."""
 
-    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
+    def __init__(
+        self,
+        config: PolicyConfig,
+        profile: Profile,
+        *,
+        headroom: float = 1.0,
+        has_correction: bool = True,
+    ) -> None:
         if frozenset(config.bounds) != DISAGGREGATED:
             raise ConfigError(
                 "policy dynamo-throughput: decides about prefill and decode, not aggregated",
@@ -150,6 +157,7 @@ class ThroughputPolicy(PacedPolicy):
             gpus={role: config.gpus_per_replica(role) for role in config.roles},
             max_gpus=config.max_gpus,
             headroom=headroom,
+            has_correction=has_correction,
         )
         self._state = ThroughputState()
 
@@ -180,7 +188,7 @@ DYNAMO_THROUGHPUT = Peer(
     title="Dynamo SLA planner, mid-2025",
     source="NVIDIA Dynamo documentation, SLA planner (0.3.2 to 0.9), and its planner_core",
     defaults="every 60 s (of the documented 60 to 180 s the better one on Azure conversation), "
-    "load as in the last interval (constant predictor), correction factors on, an interval without requests as zero load, "
-    "requests counted as they arrive",
+    "load as in the last interval (constant predictor), correction factors on, an interval without "
+    "requests as zero load, requests counted as they arrive",
     make=ThroughputPolicy,
 )

@@ -10,14 +10,18 @@ from math import floor
 import numpy as np
 
 from planner.core.engine import EngineModel
-from planner.core.observation import RoleLoad
+from planner.core.observation import RoleLoad, Traffic
+from planner.core.policy import PolicyConfig
+from planner.core.profile import Profile
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
+from planner.peers.traffic import NOTHING, added, lengths
 
 _BISECTIONS = 20
 # More change nothing: a replica that may have these is as good as full before it is late.
 _MOST = 4096
+_AGAIN = 1.01
 
 
 def in_flight(load: RoleLoad | None) -> int | None:
@@ -25,6 +29,34 @@ def in_flight(load: RoleLoad | None) -> int | None:
     if load is None or (load.waiting is None and load.running is None):
         return None
     return (load.waiting or 0) + (load.running or 0)
+
+
+class LoadTests:
+    """`held_in_flight` of every role, for the mean lengths of all traffic so far.
+
+    The test is done again when there is a hundredth more to go by.
+    """
+
+    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float) -> None:
+        self._engines = config.engines(profile)
+        self._sla = config.sla
+        self._headroom = headroom
+        self._seen = NOTHING
+        self._tested: dict[Role, tuple[int, float]] = {}
+
+    def watch(self, traffic: Traffic) -> None:
+        """Take the lengths in *traffic* into account."""
+        self._seen = added(self._seen, traffic)
+
+    def held(self, role: Role) -> float:
+        """Return what a replica of *role* holds on average."""
+        known = self._seen.arrived + self._seen.finished
+        tested = self._tested.get(role)
+        if tested is None or known > _AGAIN * tested[0]:
+            engine, mean = self._engines[role], lengths(self._seen)
+            found = held_in_flight(role, engine, self._sla, mean, headroom=self._headroom)
+            tested = self._tested[role] = known, found
+        return tested[1]
 
 
 def held_in_flight(

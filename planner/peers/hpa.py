@@ -8,10 +8,9 @@ from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
-from planner.peers.held import held_in_flight, in_flight
+from planner.peers.held import LoadTests, in_flight
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
-from planner.peers.traffic import NOTHING, added, lengths
 
 _ROUNDING = 1e-9
 _SYNC_SECONDS = 15.0
@@ -103,11 +102,9 @@ class HpaPolicy(PacedPolicy):
 
     def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
         super().__init__(config, every_seconds=_SYNC_SECONDS)
-        self._engines = config.engines(profile)
-        self._headroom = headroom
-        self._states = dict.fromkeys(self._engines, HpaState())
-        self._seen = NOTHING
-        self._samples: dict[Role, list[int]] = {role: [] for role in self._engines}
+        self._tests = LoadTests(config, profile, headroom=headroom)
+        self._states = dict.fromkeys(config.roles, HpaState())
+        self._samples: dict[Role, list[int]] = {role: [] for role in config.roles}
 
     def _watch(self, observation: Observation) -> None:
         for role, samples in self._samples.items():
@@ -116,15 +113,14 @@ class HpaPolicy(PacedPolicy):
                 samples.append(sample)
 
     def _decide(self, observation: Observation, traffic: Traffic) -> Mapping[Role, int]:
-        self._seen = added(self._seen, traffic)
-        return {role: self._decide_role(role, observation) for role in self._engines}
+        self._tests.watch(traffic)
+        return {role: self._decide_role(role, observation) for role in self._states}
 
     def _decide_role(self, role: Role, observation: Observation) -> int:
         samples, self._samples[role] = self._samples[role], []
-        engine, sla, mean = self._engines[role], self._config.sla, lengths(self._seen)
         replicas = observation.replicas(role)
         self._states[role], wanted = decide_hpa(
-            HpaSettings(target=held_in_flight(role, engine, sla, mean, headroom=self._headroom)),
+            HpaSettings(target=self._tests.held(role)),
             self._states[role],
             HpaInputs(
                 at=observation.at,

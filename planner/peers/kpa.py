@@ -8,10 +8,9 @@ from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
-from planner.peers.held import held_in_flight, in_flight
+from planner.peers.held import LoadTests, in_flight
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
-from planner.peers.traffic import NOTHING, added, lengths
 
 _ROUNDING = 1e-9
 # Share of what a replica holds that is its target.
@@ -110,14 +109,12 @@ class KpaPolicy(PacedPolicy):
 
     def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
         super().__init__(config, every_seconds=0.0)
-        self._engines = config.engines(profile)
-        self._headroom = headroom
-        self._states = dict.fromkeys(self._engines, KpaState())
-        self._seen = NOTHING
+        self._tests = LoadTests(config, profile, headroom=headroom)
+        self._states = dict.fromkeys(config.roles, KpaState())
 
     def _decide(self, observation: Observation, traffic: Traffic) -> Mapping[Role, int]:
-        self._seen = added(self._seen, traffic)
-        wanted = {role: self._decide_role(role, observation) for role in self._engines}
+        self._tests.watch(traffic)
+        wanted = {role: self._decide_role(role, observation) for role in self._states}
         known = {role: count for role, count in wanted.items() if count is not None}
         return {**self._wanted, **known}
 
@@ -126,13 +123,10 @@ class KpaPolicy(PacedPolicy):
         load = in_flight(observation.load.get(role))
         if load is None:
             return None
-        engine, sla, mean = self._engines[role], self._config.sla, lengths(self._seen)
-        held = held_in_flight(role, engine, sla, mean, headroom=self._headroom)
-        ready = observation.replicas(role).ready
         self._states[role], wanted = decide_kpa(
-            KpaSettings(target=_UTILIZATION * held),
+            KpaSettings(target=_UTILIZATION * self._tests.held(role)),
             self._states[role],
-            KpaInputs(at=observation.at, in_flight=load, ready=ready),
+            KpaInputs(at=observation.at, in_flight=load, ready=observation.replicas(role).ready),
         )
         return wanted
 
