@@ -106,7 +106,8 @@ def decode_errors(entry: EngineProfile, count: int, rng: np.random.Generator) ->
     law = fit_decode(chosen)
 
     def by_law(state: Floats) -> Floats:
-        return law.base_seconds + state @ np.array([law.request_seconds, law.kv_token_seconds])
+        per_unit: Floats = np.array([law.request_seconds, law.kv_token_seconds])
+        return np.asarray(law.base_seconds + state @ per_unit)
 
     def between(values: Floats) -> Model:
         def at(state: Floats) -> Floats:

@@ -27,6 +27,27 @@ def test_the_page_writes_the_sum_of_gpus_out(capsys):
     assert "3 GPUs (3x1), predicted attainment" in out
 
 
+def test_the_document_says_what_one_more_and_the_other_topology_would_bring(capsys):
+    assert main([*SIZE, *LOAD, "--gpu-price", "3.5", "-o", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    for part in document["roles"].values():
+        assert part["attainment_one_fewer"] < 0.99 <= part["attainment_one_more"]
+    assert document["cost_per_hour"] == pytest.approx(3.5 * document["gpus"])
+    other = document["alternative"]
+    assert {*other["roles"], *document["roles"]} == {"prefill", "decode", "aggregated"}
+    assert other["cost_per_hour"] >= document["cost_per_hour"]
+    assert document["notes"] == []
+
+
+def test_a_load_beyond_what_was_measured_is_noted(capsys):
+    loose = ["--sla", "ttft=8s,itl=50ms", "--isl", "9000", "--isl-p99", "40000"]
+    assert main([*SIZE, *LOAD, *loose]) == 0
+    out = capsys.readouterr().out
+    assert "20/s of 9000 tokens in (99 % below 40000)" in out
+    assert "note: prefill tp1: prompts of up to 40000 tokens, measured up to 16372" in out
+    assert "instead: " in out
+
+
 def test_twice_the_rate_never_needs_fewer(capsys):
     gpus = []
     for rate in ("10/s", "20/s", "2400/min"):
@@ -44,6 +65,8 @@ def test_twice_the_rate_never_needs_fewer(capsys):
         pytest.param(["--osl", "nan"], 2, "osl nan: must be at least 1", id="osl"),
         pytest.param(["--sla", "ttft=5ms"], 4, "no number of replicas meets it", id="infeasible"),
         pytest.param(["--profile", "p.json"], 2, "p.json", id="profile"),
+        pytest.param(["--isl-p99", "9"], 2, "isl p99 9: must be 1 to 15 times", id="p99"),
+        pytest.param(["--gpu-price", "-1"], 2, "-1.0 is not in the range", id="price"),
         pytest.param(["--roles", "both"], 2, "'both' is not one of", id="roles"),
     ],
 )

@@ -96,3 +96,19 @@ def test_the_batch_for_a_target_keeps_it_and_one_more_would_not(itl, context):
     if batch < ENGINE.batch_limit(context):
         more = batch + 1
         assert ENGINE.decode.step_seconds(more, more * context) > itl * (1 - 1e-9)
+
+
+@given(targets, tokens, tokens)
+def test_more_context_never_gives_more_capacity(itl, one, other):
+    short, long = sorted([one, other])
+    assert ENGINE.decode_batch(itl, long) <= ENGINE.decode_batch(itl, short)
+    faster = ENGINE.decode_tokens_per_second(itl, short)
+    assert ENGINE.decode_tokens_per_second(itl, long) <= faster * (1 + 1e-9)
+
+
+@given(targets, tokens)
+def test_no_smaller_batch_gives_more_than_the_one_for_the_target(itl, context):
+    batch = ENGINE.decode_batch(itl, context)
+    best = ENGINE.decode_tokens_per_second(itl, context)
+    for fewer in {1, batch // 2, batch - 1} & set(range(1, batch + 1)):
+        assert fewer / ENGINE.decode.step_seconds(fewer, fewer * context) <= best * (1 + 1e-9)

@@ -11,7 +11,7 @@ from planner.core.policy import AGGREGATED, DISAGGREGATED
 from planner.core.predict import attainment
 from planner.core.profile import Parallelism
 from planner.core.role import Role
-from planner.core.sizing import size
+from planner.core.sizing import size, with_long_prompts
 from planner.core.sla import Sla
 from planner.core.workload import Workload
 from planner.errors import ConfigError, SlaInfeasible
@@ -167,3 +167,52 @@ def test_the_nearest_feasible_sla_is_feasible(sla, load, roles):
     assert sized(nearest, load, roles=roles) is not None
     if sized(sla, load, roles=roles) is not None:
         assert nearest.itl_seconds == sla.itl_seconds
+
+
+@given(workloads(), slas(), st.floats(10, 8000), topologies)
+def test_longer_prompts_never_need_fewer(load, sla, isl, roles):
+    short, long = sorted([load.isl, isl])
+    fixed = replace(load, isl_squared=None)
+    more = sized(sla, replace(fixed, isl=long), roles=roles)
+    if more is None:
+        return
+    fewer = sized(sla, replace(fixed, isl=short), roles=roles)
+    assert fewer is not None
+    assert fewer.gpus <= more.gpus
+
+
+def test_one_replica_fewer_or_more_is_told():
+    sizing = size(LLAMA, SLA, CHAT, roles=DISAGGREGATED)
+    engines = {role: LLAMA.engine() for role in DISAGGREGATED}
+    counts = {role: part.replicas for role, part in sizing.roles.items()}
+    for role, part in sizing.roles.items():
+        for more, told in ((-1, part.one_fewer), (1, part.one_more)):
+            changed = {**counts, role: counts[role] + more}
+            assert told == pytest.approx(attainment(engines, SLA, CHAT, replicas=changed))
+        assert part.one_fewer < SLA.attainment <= part.one_more
+
+
+def test_a_single_replica_has_no_fewer():
+    sizing = size(LLAMA, SLA, replace(CHAT, rate_rps=0.1), roles=AGGREGATED)
+    assert sizing.roles[Role.AGGREGATED].one_fewer is None
+
+
+def test_the_other_topology_is_told_beside_the_cheaper():
+    cheapest = size(LLAMA, SLA, CHAT)
+    assert cheapest.alternative.gpus >= cheapest.gpus
+    assert set(cheapest.alternative.roles) ^ set(cheapest.roles) == set(Role)
+    assert size(LLAMA, SLA, CHAT, roles=AGGREGATED).alternative is None
+
+
+def test_long_prompts_have_the_percentile_that_was_told():
+    load = with_long_prompts(CHAT, 9000)
+    assert load.isl == CHAT.isl
+    assert load.isl_quantile(0.99) == pytest.approx(9000)
+    loose = replace(SLA, ttft_seconds=2.0)
+    assert size(LLAMA, loose, load).gpus >= size(LLAMA, loose, CHAT).gpus
+
+
+@pytest.mark.parametrize("isl_p99", [pytest.param(2999, id="below"), pytest.param(1e6, id="far")])
+def test_prompts_that_no_lognormal_has_are_refused(isl_p99):
+    with pytest.raises(ConfigError, match="must be 1 to 15 times the mean of 3000"):
+        with_long_prompts(CHAT, isl_p99)
