@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ INSTANCE = "PLANNER_INSTANCE"
 """The variable that holds a child's name."""
 DEVICES = "CUDA_VISIBLE_DEVICES"
 _PROC = Path("/proc")
+_EXEC_PAUSE_SECONDS = 0.001
+_EXEC_LOOKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +75,26 @@ def visible_gpus(environment: str | None) -> tuple[str, ...]:
 
 
 def _child(pid: int) -> Child | None:
-    try:
-        raw = (_PROC / f"{pid}/environ").read_bytes()
-    except OSError:
-        return None
-    pairs = (item.partition("=") for item in raw.decode(errors="replace").split("\0"))
+    pairs = (item.partition("=") for item in _environment(pid).split("\0"))
     variables = {name: value for name, _, value in pairs}
     name = variables.get(INSTANCE)
     if name is None:
         return None
     return Child(pid=pid, name=name, gpus=visible_gpus(variables.get(DEVICES)))
+
+
+def _environment(pid: int) -> str:
+    """Return the variables of *pid* as the kernel lists them; nothing if it is gone.
+
+    A process that is just exchanging one program for another shows none for a moment: a replica
+    on its way from its shell to its program must not be taken for nobody's.
+    """
+    for _ in range(_EXEC_LOOKS):
+        try:
+            raw = (_PROC / f"{pid}/environ").read_bytes()
+        except OSError:
+            return ""
+        if raw or not is_alive(pid):
+            return raw.decode(errors="replace")
+        time.sleep(_EXEC_PAUSE_SECONDS)
+    return ""
