@@ -34,7 +34,7 @@ def compiled(function: F) -> F:
     """Return *function* compiled; its callers compile it into themselves."""
     if _COMPILER is None:
         return function
-    result: F = _COMPILER(error_model="numpy", no_cpython_wrapper=True)(function)
+    result: F = _COMPILER(error_model="numpy", _nrt=False, no_cpython_wrapper=True)(function)
     return result
 
 
@@ -42,5 +42,5 @@ def compiled_once(function: F) -> F:
     """Return *function* compiled and kept on disk; it has to close over `SOURCES`."""
     if _COMPILER is None:
         return function
-    result: F = _COMPILER(error_model="numpy", cache=True)(function)
+    result: F = _COMPILER(error_model="numpy", _nrt=False, cache=True)(function)
     return result
