@@ -12,7 +12,7 @@ from runtime.http.routes import Routes
 from runtime.http.server import HttpServer
 
 LIMITS = HttpLimits(
-    head_timeout=0.1, body_timeout=0.1, idle_timeout=0.2, linger=0.2, body_bytes=1000,
+    head_timeout=0.1, body_timeout=0.1, idle_timeout=0.2, linger=5.0, body_bytes=1000,
     head_bytes=1000, write_buffer=64 * 1024, pipelined=2,
 )  # fmt: skip
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"

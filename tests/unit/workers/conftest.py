@@ -10,10 +10,10 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 @pytest.fixture
 def until() -> Until:
-    """Return once a condition holds; a test that waits for longer than five seconds fails."""
+    """Return once a condition holds; a test that waits for half a minute fails."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110 - conditions of all kinds
                 await asyncio.sleep(0.001)
 

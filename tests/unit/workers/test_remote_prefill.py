@@ -50,12 +50,13 @@ class Bench:
         self.streams = streams
         self.outcomes: Counter[Outcome] = Counter()
         self.workers_left = 2
+        self.ack_wait = ACK_WAIT
         self.pullers: list[PrefillPuller] = []
         self.pools: list[ConnectionPool] = []
 
-    def decode(self, time_limit: float = 5.0) -> RemotePrefill:
+    def decode(self, time_limit: float = 30.0) -> RemotePrefill:
         return RemotePrefill(
-            MemoryQueue(self.backend, ack_wait=ACK_WAIT),
+            MemoryQueue(self.backend, ack_wait=self.ack_wait),
             self.streams,
             time_limit=time_limit,
             workers_left=lambda: self.workers_left,
@@ -68,9 +69,9 @@ class Bench:
             engine=engine,
             responses=pool,
             dead_letters=MemoryQueue(self.dead),
-            ack_wait=ACK_WAIT,
+            ack_wait=self.ack_wait,
         )
-        queue = MemoryQueue(self.backend, ack_wait=ACK_WAIT)
+        queue = MemoryQueue(self.backend, ack_wait=self.ack_wait)
         puller = PrefillPuller(queue, prefilling, token_budget=token_budget)
         puller.start()
         self.pullers.append(puller)
@@ -170,16 +171,15 @@ async def test_another_worker_takes_over_from_one_that_hangs(bench, until, monke
 
 
 async def test_a_worker_that_leaves_gives_its_work_back(bench, until):
+    bench.ack_wait = 3600.0  # it does not come back on its own
     leaving, other = FakeEngine(), FakeEngine()
     leaving.gate.clear()
     puller = bench.worker(leaving)
     task = asyncio.create_task(bench.decode().prefill(request()))
     await until(lambda: leaving.running == 1)
     assert await puller.drain(0.01) is False
-    began = asyncio.get_running_loop().time()
     bench.worker(other)
     assert await task is not None
-    assert asyncio.get_running_loop().time() - began < ACK_WAIT
 
 
 async def test_a_worker_that_leaves_finishes_what_it_can(bench, until):
