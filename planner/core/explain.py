@@ -84,7 +84,8 @@ _SENTENCES: Mapping[Reason, Callable[[Step], str]] = {
     Reason.KV_PRESSURE: _kv,
     Reason.ATTAINMENT_BELOW_TARGET: _late,
     Reason.CONSOLIDATION_REFUSED: lambda step: (
-        f"{step.before} would only just do for a need of {step.inputs['need_replicas']:.3g}"
+        f"a need of {step.inputs['need_replicas']:.3g} is too near "
+        f"{step.inputs['lasting_need_replicas']:.3g} to remove more"
     ),
     Reason.WITHIN_TOLERANCE: _tolerance,
     Reason.SCALE_DOWN_STABILIZED: _stabilized,

@@ -8,7 +8,7 @@ arrive, and the quantile of those ratios is the headroom of the next one.
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
-from math import ceil, exp, log
+from math import exp, log
 
 from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.role import Role
@@ -122,16 +122,8 @@ def _with_errors(
     weights = [weight * fade for weight in errors]
     for demand, requests in zip(interval.demands, interval.requests, strict=True):
         if requests:
-            weights[_bucket(_shortfall(demand, due))] += requests
+            weights[_bucket(demand / due if due > 0 else _MOST_RATIO)] += requests
     return tuple(weights)
-
-
-def _shortfall(demand: float, due: float) -> float:
-    """Return the factor on the forecast *due* beyond which whole replicas cover *demand*.
-
-    5.2 replicas are covered by 6, so by any need above 5: rounding up is headroom, too.
-    """
-    return (ceil(demand) - 1) / due if due > 0 else _MOST_RATIO
 
 
 def _promised(promises: Peaks, at: float, forecast: float, *, windows: Windows) -> Peaks:

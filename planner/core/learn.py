@@ -97,6 +97,7 @@ def _role_memory(role: Role, engine: EngineModel, memory: RoleMemory, seen: _See
         recent=shown.recent,
         rate_rps=shown.rate_rps,
         demand=demand,
+        highs=memory.highs,
         needs=memory.needs,
         late_share=_lateness(role, memory, seen),
         slowness=slow,

@@ -42,6 +42,7 @@ def needs_by_sla(
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
         situations[role] = situation = Situation(
+            at=observation.at,
             config=config,
             target=target,
             memory=state.role(role),
@@ -50,6 +51,7 @@ def needs_by_sla(
             errors=errors[role],
         )
         decisions[role] = _needed(decision, situation)
+        state = state.with_role(role, replace(state.role(role), highs=situation.highs))
     return state, decisions, situations
 
 

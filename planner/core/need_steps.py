@@ -36,15 +36,15 @@ def _within(situation: Situation) -> float:
 
 
 def by_consolidation(decision: Decision, situation: Situation) -> Decision:
-    """Remove only replicas without which the rest would hold a little more than is expected."""
+    """Remove only what the rest would do without, also if the need were as high again as lately."""
     if decision.desired >= decision.current:
         return decision
-    kept = min(decision.current, ceil(situation.need * _within(situation)))
+    lasting = situation.lasting_need * _within(situation)
     return decision.moved(
         Reason.CONSOLIDATION_REFUSED,
-        max(decision.desired, kept),
+        max(decision.desired, min(decision.current, ceil(lasting))),
         need_replicas=situation.need,
-        tolerance=situation.config.tolerance,
+        lasting_need_replicas=lasting,
     )
 
 

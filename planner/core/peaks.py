@@ -8,15 +8,17 @@ Peaks = tuple[tuple[float, float], ...]
 _MOST = 48
 
 
-def with_sample(peaks: Peaks, at: float, value: float, *, window_seconds: float) -> Peaks:
+def with_sample(
+    peaks: Peaks, at: float, value: float, *, window_seconds: float, most: int = _MOST
+) -> Peaks:
     """Return *peaks* with a sample taken *at*, without those that left the window.
 
-    The newest sample before the window's start stays out; at most 48 are kept, near-equal
+    The newest sample before the window's start stays out; at most *most* are kept, near-equal
     neighbours being merged into the larger value at the later time, which can only err upwards.
     """
     kept = tuple(p for p in peaks if p[0] > at - window_seconds and p[1] > value)
     joined = (*kept, (at, value))
-    return joined if len(joined) <= _MOST else _merged(joined)
+    return joined if len(joined) <= most else _merged(joined)
 
 
 def _merged(peaks: Peaks) -> Peaks:

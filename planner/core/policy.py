@@ -19,8 +19,10 @@ from planner.errors import ConfigError
 
 # Lead for which the windows are given.
 _LEAD_SECONDS = 95.0
+# Two hours at that lead: longer than a burst, shorter than the half of a day.
+_STEADY_LEADS = 75.0
 # Part of the SLA's misses that each role's headroom may leave.
-_LATE_SHARES = 1.0
+_LATE_SHARES = 2.0
 
 AGGREGATED = frozenset({Role.AGGREGATED})
 DISAGGREGATED = frozenset({Role.PREFILL, Role.DECODE})
@@ -164,6 +166,11 @@ class PolicyConfig:
         if self.stabilization_seconds is not None:
             return self.stabilization_seconds
         return max(self.cold_start_seconds / 3, 2 * self.interval_seconds)
+
+    @property
+    def steady_seconds(self) -> float:
+        """How long needs must have stayed alike for their largest to count as the need."""
+        return _STEADY_LEADS * self.lead_seconds
 
     @property
     def late_allowance(self) -> float:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 
 from planner.core.headroom import Errors, expected
 from planner.core.observation import Replicas, RoleLoad
+from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.policy import PolicyConfig
 from planner.core.pressure import lateness_factor
 from planner.core.shown import Target
@@ -12,11 +14,16 @@ from planner.core.state import RoleMemory
 from planner.core.steady import reachable
 from planner.core.workload import Workload
 
+# Needs of a steady load stay within this many roots of their maximum: the sum of independent
+# requests differs by a root of their number.
+_CHANCE = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """Everything that the decision about one role looks at."""
 
+    at: float
     config: PolicyConfig
     target: Target
     memory: RoleMemory
@@ -44,6 +51,21 @@ class Situation:
     def need(self) -> float:
         """Replicas to provide, as a real number."""
         return self.forecast * self.headroom
+
+    @cached_property
+    def highs(self) -> Peaks:
+        """The largest needs of the window in which a load is told steady, this one included."""
+        window = self.config.steady_seconds
+        return with_sample(self.memory.highs, self.at, self.need, window_seconds=window, most=16)
+
+    @property
+    def lasting_need(self) -> float:
+        """The largest recent need while the present one is near it, or else the present one.
+
+        Under a steady load needs differ by chance alone, and following them would only cost starts.
+        """
+        high = highest(self.highs) or 0.0
+        return high if self.need > high - _CHANCE * sqrt(high) else self.need
 
     @cached_property
     def reachable(self) -> float:

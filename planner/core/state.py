@@ -23,6 +23,8 @@ class RoleMemory:
     rate_rps: float | None = None
     """Arrivals, averaged over the time that a request may take, where no bins are told."""
     demand: Series = field(default_factory=Series)
+    highs: Peaks = ()
+    """Largest needs of the window in which a load is told steady, as real numbers."""
     needs: Peaks = ()
     """Replicas needed by the decisions of the stabilization window."""
     late_share: float | None = None

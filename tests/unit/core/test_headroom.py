@@ -60,7 +60,7 @@ def test_headroom_begins_with_the_prior():
 
 
 def test_headroom_falls_below_the_prior_where_forecasts_were_right():
-    assert headroom(walked([30.0] * 5000)) < 1.05
+    assert headroom(walked([3.0] * 5000)) < 1.1
 
 
 def test_headroom_grows_where_forecasts_were_too_low():
@@ -78,15 +78,6 @@ def test_what_was_learned_fades():
 def test_the_first_forecasts_are_not_judged():
     assert sum(walked([0.1] * 10 + [5.0] * 25).errors) == 0
     assert sum(walked([0.1] * 10 + [5.0] * 40).errors) > 0
-
-
-def test_rounding_up_is_headroom_too():
-    # 4.8 of 4.0 forecast is covered by 5, which any need above 4 asks for.
-    series = walked([4.0] * 60)
-    interval = Interval(at=1e3, seconds=5.0, demands=(4.8,), requests=(1,))
-    due = learned(series, interval, windows=WINDOWS).errors
-    whole = Interval(at=1e3, seconds=5.0, demands=(5.0,), requests=(1,))
-    assert due == learned(series, whole, windows=WINDOWS).errors
 
 
 def test_parts_without_requests_do_not_count():
