@@ -21,7 +21,8 @@ from planner.errors import ConfigError
 from planner.forecasting import FittedModel, fitted_forecasts
 
 TUNED_ON = ("Azure conversation x40", "two days, seed 0")
-SEEDS = (1, 2, 3)
+# Seeds 1 to 3 of the weekday were looked at while windows were chosen.
+SEEDS = {"weekday": (4, 5, 6), "two days": (1, 2, 3)}
 LEADS = {"95 s": 19, "15 min": 180}
 # ARIMA and ETS: a fit a minute, of series up to 7 hours.
 _TICKS_A_FIT = 12
@@ -69,12 +70,12 @@ def series() -> Iterator[tuple[str, Demand]]:
             print(f"{name}: skipped, its file is not in ../shared/data/traces")
         else:
             yield name, demand
-    for seed in SEEDS:
+    for seed in SEEDS["weekday"]:
         demand = working_day(seed)
         if demand is not None:
             yield demand.name, demand
     yield TUNED_ON[1], two_days(0)
-    for seed in SEEDS:
+    for seed in SEEDS["two days"]:
         yield "two days", two_days(seed)
 
 
