@@ -23,7 +23,7 @@ class Member(StrEnum):
 
 MEMBERS = tuple(Member)
 DEFAULT = (Member.LEVEL,)
-"""Whose forecast is taken: on the loads of docs/concepts/forecasts.md none costs less."""
+"""Whose forecast is taken: by docs/concepts/forecasts.md none costs clearly less."""
 
 Values = tuple[float | None, ...]
 """One forecast for each of `MEMBERS`; None of one that knows nothing yet."""
