@@ -95,36 +95,28 @@ def _by_metric(settings: HpaSettings, inputs: HpaInputs) -> int:
 class HpaPolicy(PacedPolicy):
     """One HPA for each role, on its requests in flight, every 15 s.
 
-    The metric is the mean of the observations since the last synchronization, of prefill the queue
-    and what is in work, of decode what runs and waits. Every ready replica counts as having the
-    mean.
+    The metric is what the engines say at that moment, of prefill the queue and what is in work, of
+    decode what runs and waits; a mean over the last 15 or 60 s keeps fewer requests in time here.
+    Every ready replica counts as having the mean.
     """
 
     def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
         super().__init__(config, every_seconds=_SYNC_SECONDS)
         self._tests = LoadTests(config, profile, headroom=headroom)
         self._states = dict.fromkeys(config.roles, HpaState())
-        self._samples: dict[Role, list[int]] = {role: [] for role in config.roles}
-
-    def _watch(self, observation: Observation) -> None:
-        for role, samples in self._samples.items():
-            sample = in_flight(observation.load.get(role))
-            if sample is not None:
-                samples.append(sample)
 
     def _decide(self, observation: Observation, traffic: Traffic) -> Mapping[Role, int]:
         self._tests.watch(traffic)
         return {role: self._decide_role(role, observation) for role in self._states}
 
     def _decide_role(self, role: Role, observation: Observation) -> int:
-        samples, self._samples[role] = self._samples[role], []
         replicas = observation.replicas(role)
         self._states[role], wanted = decide_hpa(
             HpaSettings(target=self._tests.held(role)),
             self._states[role],
             HpaInputs(
                 at=observation.at,
-                in_flight=sum(samples) / len(samples) if samples else None,
+                in_flight=in_flight(observation.load.get(role)),
                 ready=replicas.ready,
                 unready=replicas.starting,
             ),

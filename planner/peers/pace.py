@@ -34,7 +34,6 @@ class PacedPolicy(ABC):
         traffic = self._known(observation)
         if traffic is not None:
             self._traffic = added(self._traffic, traffic)
-            self._watch(observation)
             self._ask_when_due(observation)
         return allowed(self._config, self._standing(observation), observation)
 
@@ -56,9 +55,6 @@ class PacedPolicy(ABC):
             role: self._wanted.get(role, observation.replicas(role).current)
             for role in self._config.roles
         }
-
-    def _watch(self, observation: Observation) -> None:  # noqa: B027  most rules need not
-        """Take note of an observation between two askings."""
 
     @abstractmethod
     def _decide(self, observation: Observation, traffic: Traffic) -> Mapping[Role, int]:
