@@ -62,10 +62,25 @@ def prefill_queue(
         if not full:
             return None
         batch = min(most, 1 / (1 - share * (1 - (1 - ratio) / full)))
-    variability = (1 + batch * work**2 * prompts.spread / step**2) / 2
+    taken = share * ratio * replicas / (rate_rps * step)
+    queued = taken / (1 - share + taken)
+    squares = 1 + queued * (_mean_square(ratio, most) - 1)
+    variance = max(0.0, squares - batch**2) + batch * prompts.spread
+    variability = (1 + variance * (work / step) ** 2) / 2
     mean_seconds = variability * step / (replicas * full)
     others = sorted(_others(ratio, most, work_seconds=work, base_seconds=base))
     return _queue(share, mean_seconds, others)
+
+
+def _mean_square(ratio: float, most: float) -> float:
+    """Return the mean square of how many of a queue that falls off by *ratio* fit into a batch."""
+    left, total = 1.0, 0.0
+    for count in range(ceil(most)):
+        total += left * (2 * count + 1)
+        left *= ratio
+        if left < _NEGLIGIBLE:
+            break
+    return total
 
 
 def _queue(share: float, mean_seconds: float, others: list[tuple[float, float]]) -> PrefillQueue:
