@@ -14,7 +14,7 @@ from planner.core.sla import Sla
 from planner.core.workload import Workload
 
 _MANY = 50.0
-_NEGLIGIBLE = 1e-9
+_NEGLIGIBLE = 1e-7
 
 
 class _Queue(Protocol):
@@ -82,14 +82,13 @@ class _OwnQueue:
     share: float
     """Of prompts that arrive during a step which prefills."""
     step_seconds: float
-    rate_rps: float
-    work_seconds: float
+    others: tuple[tuple[float, float], ...]
+    """What prompts that come during the same step add to the next: seconds, and their share."""
 
     def late_share(self, slack_seconds: float) -> float:
         """Return the share for which the rest of that step and the others' work are too long."""
         return self.share * sum(
-            share * self._outlasts(slack_seconds - others * self.work_seconds)
-            for others, share in _poisson(self.rate_rps * self.step_seconds)
+            share * self._outlasts(slack_seconds - seconds) for seconds, share in self.others
         )
 
     def _outlasts(self, seconds: float) -> float:
@@ -129,9 +128,9 @@ def _own_queue(
     left = 1 - rate_rps * work  # above 0: the mean step would be infinite otherwise
     mean = (base + work) / left
     batch = 1 + rate_rps * mean
+    step = mean + found.work_mean_square * rate_rps
     return _OwnQueue(
         share=min(1.0, rate_rps * (work + base / batch)),
-        step_seconds=mean + found.work_mean_square * rate_rps,
-        rate_rps=rate_rps,
-        work_seconds=work,
+        step_seconds=step,
+        others=tuple((count * work, share) for count, share in _poisson(rate_rps * step)),
     )
