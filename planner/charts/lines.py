@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from planner.charts.axis import Axis
 from planner.charts.frame import Entry, Frame, Size, framed
 from planner.charts.marks import Band, Level, Note, Series
-from planner.charts.svg import Positions, element, hint, line, number, outline, stairs
+from planner.charts.svg import Position, Positions, element, hint, line, number, outline, stairs
 from planner.charts.theme import SLOTS
 from planner.charts.thin import thinned
 
@@ -53,7 +54,7 @@ def _chart(
     )
     pairs = list(zip(series, slots, strict=True))
     return frame.drawn(
-        *(_band(frame, band) for band in extras.bands),
+        *(_band(frame, band, is_stepped=path is stairs) for band in extras.bands),
         *(_line(frame, one, slot=slot, path=path) for one, slot in reversed(pairs)),
         *(frame.level(level) for level in extras.levels),
         *_notes(frame, extras.notes),
@@ -84,11 +85,22 @@ def _class(series: Series, slot: int) -> str:
     return f"line s{slot % SLOTS}" + (" dashed" if series.is_dashed else "")
 
 
-def _band(frame: Frame, band: Band) -> str:
-    there = [frame.at(x, y) for x, y in zip(band.x, band.high, strict=True)]
-    back = [frame.at(x, y) for x, y in zip(band.x, band.low, strict=True)]
-    around = [at for at in (*thinned(there), *reversed(thinned(back))) if at is not None]
+def _band(frame: Frame, band: Band, *, is_stepped: bool) -> str:
+    there = _edge(frame, band.x, band.high, is_stepped=is_stepped)
+    back = _edge(frame, band.x, band.low, is_stepped=is_stepped)
+    around = [*there, *reversed(back)]
     return element("path", class_=f"band f{band.slot % SLOTS}", d=outline(around))
+
+
+def _edge(
+    frame: Frame, xs: Sequence[float], ys: Sequence[float], *, is_stepped: bool
+) -> list[Position]:
+    points = [frame.at(x, y) for x, y in zip(xs, ys, strict=True)]
+    kept = [at for at in thinned(points) if at is not None]
+    if not is_stepped:
+        return kept
+    corners = [((after[0], before[1]), after) for before, after in pairwise(kept)]
+    return [*kept[:1], *(at for corner in corners for at in corner)]
 
 
 def _notes(frame: Frame, notes: Sequence[Note]) -> Iterator[str]:

@@ -7,6 +7,7 @@ SLOTS = 7
 
 # Okabe and Ito's, without the yellow, which a white page swallows; the last one is the ink.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "currentColor")
+_DARK_COLOURS = ("#3d95dd", "#ee7733", "#1fbf92", "#dd8fbb", "#a5dcff", "#f0e442")
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 
 STYLE = (
@@ -27,8 +28,12 @@ STYLE = (
     + "@media(prefers-color-scheme:dark){.chart{color:#e6edf3;background:#0d1117}"
     ".chart .dim{fill:#9198a1}.chart .page{fill:#0d1117}.chart .over{stroke:#0d1117}"
     ".chart .grid{stroke:#2b323b}"
-    ".chart .axis{stroke:#656c76}.chart .s0{stroke:#4aa8e0}.chart .f0{fill:#4aa8e0}"
-    ".chart .s1{stroke:#f08a3c}.chart .f1{fill:#f08a3c}}"
+    ".chart .axis{stroke:#656c76}"
+    + "".join(
+        f".chart .s{slot}{{stroke:{colour}}}.chart .f{slot}{{fill:{colour}}}"
+        for slot, colour in enumerate(_DARK_COLOURS)
+    )
+    + "}"
 )
 """The style sheet of every chart; also a page around charts may take its colours from it."""
 

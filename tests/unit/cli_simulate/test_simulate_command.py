@@ -93,14 +93,15 @@ def test_prompts_that_decode_replicas_prefill_themselves_cost_itl(capsys):
 
 @pytest.mark.parametrize("quiet", [False, True], ids=["loud", "quiet"])
 def test_a_long_wait_shows_progress_on_a_terminal_and_leaves_nothing(capsys, monkeypatch, quiet):
-    monkeypatch.setattr("planner.cli.simulate._QUIET_SECONDS", -1.0)
+    monkeypatch.setattr("planner.cli.sim.progress.QUIET_SECONDS", -1.0)
+    monkeypatch.setattr("planner.cli.sim.progress._TERMINAL_SECONDS", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert main([*COMMON, "--static", *(["-q"] if quiet else [])]) == 0
     shown = capsys.readouterr().err
     if quiet:
         assert shown == ""
     else:
-        assert "\rsimulating  50%" in shown
+        assert "simulating static  50%" in shown
         assert shown.endswith("\r\033[K")
 
 
