@@ -117,6 +117,8 @@ class _Shown(NamedTuple):
 def _shown(target: Target, memory: RoleMemory, seen: _Seen, *, guess: int) -> _Shown:
     arrivals = seen.traffic.arrivals
     if arrivals is not None and target.role is not Role.AGGREGATED:
+        if not arrivals.counts:  # looks may be closer together than a bin is long
+            return _Shown(memory.recent, None, None)
         demands, recent = by_arrivals(target, memory.recent, arrivals)
         return _Shown(recent, None, _interval(seen, demands, arrivals.counts))
     rate_rps = _smoothed_rate(target, memory, seen.traffic)

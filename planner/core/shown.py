@@ -31,9 +31,10 @@ class Recent:
     """Prefill work in engine-seconds by bins, of the last minute and of long prompts beyond it."""
     ahead: int = 0
     """How many of those bins are still to come."""
-    held: float | None = None
+    seen_seconds: float = 0.0
+    held: float = 0.0
     """Replicas kept busy by the requests being decoded."""
-    busy: float | None = None
+    busy: float = 0.0
     """Their average over the time that one request stays."""
 
 
@@ -98,19 +99,22 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     """Return the replicas that the requests in flight fill, averaged over a request's stay.
 
     A request's ITL is a mean over its stay, so a crowd that is shorter does it no harm. Both lags
-    are exponential: outputs are, nearly.
+    are exponential: outputs are, nearly. What came before the first look is taken to be like what
+    came since.
     """
     share = engine_share(target.role, target.engine, target.sla, target.workload)
     stay = stay_seconds(target.engine, target.sla, target.workload)
     step = arrivals.bin_seconds
+    seen = recent.seen_seconds + step * len(arrivals.counts)
+    if recent.seen_seconds < stay:
+        mean = (recent.seen_seconds * recent.held + share * sum(arrivals.counts)) / seen
+        started = replace(recent, seen_seconds=seen, held=mean, busy=mean)
+        return (mean,) * len(arrivals.counts), started
     gain = step / (step + stay)
     held, busy = recent.held, recent.busy
-    if held is None or busy is None:
-        mean = share * sum(arrivals.counts) / (step * max(1, len(arrivals.counts)))
-        return (mean,) * len(arrivals.counts), replace(recent, held=mean, busy=mean)
     demands = []
     for count in arrivals.counts:
         held += gain * (share * count / step - held)
         busy += gain * (held - busy)
         demands.append(busy)
-    return tuple(demands), replace(recent, held=held, busy=busy)
+    return tuple(demands), replace(recent, seen_seconds=seen, held=held, busy=busy)

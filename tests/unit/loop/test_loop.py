@@ -241,7 +241,7 @@ async def test_a_restart_continues_and_never_shrinks_on_missing_history(world):
     await here.run(61)
     before = here.entries[-1].plan.desired
     here.source.observation = busy(0)
-    await here.run(21, state=here.journal.state())
+    await here.run(61, state=here.journal.state())
     continued = here.entries[-1]
     assert sum(continued.plan.desired.values()) < sum(before.values())
 
