@@ -126,8 +126,10 @@ def _print_oracle(runs: Runs) -> None:
 def _bound(runs: Runs) -> str:
     best = runs.oracle
     assert best is not None
+    # Cold starts and the fleet at the start bind foresight, too.
+    only = "only " if best.attainment < runs.setting.config.sla.attainment else ""
     return (
-        f"oracle: {format_share(best.attainment)} with {best.gpu_hours:.2f} GPU-hours "
+        f"oracle: {only}{format_share(best.attainment)} with {best.gpu_hours:.2f} GPU-hours "
         f"({best.method}); the work alone takes {best.work_bound_gpu_hours:.2f}"
     )
 

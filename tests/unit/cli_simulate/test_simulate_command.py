@@ -168,3 +168,17 @@ def test_a_mistake_is_one_line_with_a_hint(capsys, flags, code, message):
 def test_a_missing_profile_names_one(capsys):
     assert main([*COMMON[:3], "--sla", "ttft=1s"]) == 2
     assert "hint: --profile llama-3.1-8b-fp8-h200" in capsys.readouterr().err
+
+
+def test_the_oracle_needs_no_more_than_the_best_fixed_fleet(capsys):
+    document = printed(capsys, "--static", "--oracle", "--amplify", "6", "--cold-start", "5s")
+    oracle = document["oracle"]
+    assert oracle["attainment"] >= 0.99
+    assert oracle["work_bound_gpu_hours"] <= oracle["gpu_hours"]
+    assert document["gpu_hours_over_oracle"] >= 1
+
+
+def test_a_load_that_not_even_the_oracle_meets_is_said_to_be_one(capsys):
+    few = ["--prefill", "1", "--decode", "1", "--cold-start", "2m", "--head", "1m"]
+    assert main([*COMMON, *few, "--amplify", "20", "--oracle"]) == 0
+    assert "oracle: only " in capsys.readouterr().out
