@@ -18,6 +18,7 @@ _LEAST_RATIO = 0.25
 _MOST_RATIO = 8.0
 _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
+_MOST_BURSTS = 16
 # The peak alone would hold every burst for its whole window, the average alone would miss the next.
 _AVERAGE_SHARE = 0.6
 # Headroom before there is evidence. Decode averages over a request's stay, so its demand varies
@@ -40,6 +41,8 @@ class Windows:
     """Time constant of the average."""
     peak_seconds: float
     """Window of the maximum."""
+    burst_seconds: float
+    """Window in which bursts are remembered that outrun every forecast."""
     memory_seconds: float
     """Time constant by which past errors fade."""
     warm_up_seconds: float
@@ -71,6 +74,8 @@ class Series:
     seen_seconds: float = 0.0
     average: float = 0.0
     peaks: Peaks = ()
+    bursts: Peaks = ()
+    """The same over a far longer window."""
     promises: Peaks = ()
     """(at, forecast before headroom) whose time has not come."""
     errors: tuple[float, ...] = (0.0,) * BUCKETS
@@ -102,6 +107,9 @@ def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
     errors, judged = series.errors, series.judged_seconds
     average = series.average + gain * (peak - series.average)
     peaks = with_sample(series.peaks, at, peak, window_seconds=windows.peak_seconds)
+    bursts = with_sample(
+        series.bursts, at, peak, window_seconds=windows.burst_seconds, most=_MOST_BURSTS
+    )
     if due is not None and seen > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
         errors = _with_errors(errors, interval, due=due, fade=fade)
@@ -110,6 +118,7 @@ def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
         seen_seconds=seen,
         average=average,
         peaks=peaks,
+        bursts=bursts,
         promises=_promised(promises, at, _level(average, peaks), windows=windows),
         errors=errors,
         judged_seconds=judged,

@@ -206,6 +206,7 @@ def _windows(lead_seconds: float, interval_seconds: float) -> Windows:
         lead_seconds=lead_seconds,
         smoothing_seconds=max(150 * scale, 2 * interval_seconds),
         peak_seconds=max(600 * scale, 12 * interval_seconds),
+        burst_seconds=_STEADY_LEADS * lead_seconds,
         memory_seconds=7200.0,
         warm_up_seconds=max(3 * lead_seconds, 10 * interval_seconds),
         prior_seconds=1200.0,

@@ -18,6 +18,9 @@ from planner.core.workload import Workload
 # requests differs by a root of their number.
 _CHANCE = 0.5
 
+# Forecasts that are off by more than this say too little.
+BURST_HEADROOM = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
@@ -49,8 +52,17 @@ class Situation:
 
     @property
     def need(self) -> float:
-        """Replicas to provide, as a real number."""
-        return self.forecast * self.headroom
+        """Replicas to provide, as a real number.
+
+        Bursts that outrun every forecast are not met by a multiple of what there is before them.
+        They are met by holding what the last ones needed.
+        """
+        return max(self.forecast * min(self.headroom, BURST_HEADROOM), self.burst or 0.0)
+
+    @property
+    def burst(self) -> float | None:
+        """What the largest of the last bursts needed, where forecasts cannot foresee them."""
+        return highest(self.memory.demand.bursts) if self.headroom > BURST_HEADROOM else None
 
     @cached_property
     def highs(self) -> Peaks:

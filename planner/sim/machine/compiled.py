@@ -24,6 +24,9 @@ _COMPILER = _numba_compiler()
 IS_COMPILED = _COMPILER is not None
 """Whether state has to be numpy records; plain objects are quicker for plain Python."""
 
+# Nothing here owns memory, so no references need counting: without that it is six times as fast.
+_CHOICES: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
 SOURCES = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 ).hexdigest()
@@ -34,7 +37,7 @@ def compiled(function: F) -> F:
     """Return *function* compiled; its callers compile it into themselves."""
     if _COMPILER is None:
         return function
-    result: F = _COMPILER(error_model="numpy", _nrt=False, no_cpython_wrapper=True)(function)
+    result: F = _COMPILER(**_CHOICES, no_cpython_wrapper=True)(function)
     return result
 
 
@@ -42,5 +45,5 @@ def compiled_once(function: F) -> F:
     """Return *function* compiled and kept on disk; it has to close over `SOURCES`."""
     if _COMPILER is None:
         return function
-    result: F = _COMPILER(error_model="numpy", _nrt=False, cache=True)(function)
+    result: F = _COMPILER(**_CHOICES, cache=True)(function)
     return result

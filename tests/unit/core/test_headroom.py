@@ -21,6 +21,7 @@ WINDOWS = Windows(
     lead_seconds=60,
     smoothing_seconds=30,
     peak_seconds=360,
+    burst_seconds=4500,
     memory_seconds=4500,
     warm_up_seconds=180,
     prior_seconds=720,
