@@ -92,10 +92,15 @@ def _names(frame: Frame, groups: Sequence[Dots], *, taken: list[_Box]) -> Iterat
         if len(group.dots) == 1:
             (dot,) = group.dots
             places = list(_beside(frame.at(dot.x, dot.y), width_of(group.label)))
-            inside = [box for box in places if frame.x.start < box[0] and box[2] < frame.size.width]
+            inside = [box for box in places if _is_inside(box, frame)]
             best = min(inside or places, key=lambda box: _covered(box, taken))
             taken.append(best)
             yield words(group.label, (best[0], best[3] - 4), class_="over")
+
+
+def _is_inside(box: _Box, frame: Frame) -> bool:
+    """Return whether *box* keeps clear of the numbers along the axes."""
+    return frame.x.start < box[0] and box[2] < frame.size.width and box[3] <= frame.y.start + 3
 
 
 def _along(frame: Frame, level: Level) -> _Box:
@@ -104,11 +109,12 @@ def _along(frame: Frame, level: Level) -> _Box:
 
 
 def _beside(dot: Position, width: float) -> Iterator[_Box]:
-    """Yield boxes for a name of *width*: right, left, above, below, and off the corners."""
+    """Yield boxes for a name of *width*: right, left, above, below, off corners, higher."""
     x, y = dot
     corners = [
         (x + 9, y - 8), (x - 9 - width, y - 8), (x - width / 2, y - 23), (x - width / 2, y + 7),
         (x + 7, y - 21), (x + 7, y + 5), (x - 7 - width, y - 21), (x - 7 - width, y + 5),
+        (x - width / 2, y - 38), (x + 7, y - 36), (x - 7 - width, y - 36),
     ]  # fmt: skip
     for left, top in corners:
         yield (left, top, left + width, top + 16)

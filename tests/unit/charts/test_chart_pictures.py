@@ -124,6 +124,18 @@ def test_names_keep_off_each_other_and_off_dots():
     assert len(places) == 4
 
 
+def test_names_keep_off_the_numbers_of_the_axis():
+    dots = [Dots(label=f"rule {i}", dots=[Dot(x=10 + i, y=0.0)]) for i in range(3)]
+    chart = scatter(dots, Axis(label="GPU-hours", low=0, high=100), Axis(label="A", low=0, high=1))
+    heights = [
+        float(text.get("y"))
+        for text in parsed(chart).iter(f"{SVG}text")
+        if (text.text or "").startswith("rule")
+    ]
+    assert max(heights) <= 380  # where the axis is
+    assert len(heights) == 3
+
+
 def test_a_sheet_holds_charts_under_their_titles():
     chart = lines([Series(label="a", x=[0, 1], y=[0, 1])], TIME, REPLICAS)
     whole = sheet([("one", chart), ("two", chart), ("three", chart)], columns=2)
