@@ -1,0 +1,207 @@
+"""The cheapest schedule that perfect foresight finds, simulated: what policies are measured by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.core.role import Role
+from planner.sim.oracle.bound import work_bound
+from planner.sim.oracle.demand import misses
+from planner.sim.oracle.evaluate import evaluator
+from planner.sim.oracle.grid import Floats, Grid, Schedule
+from planner.sim.oracle.programme import cheapest
+from planner.sim.oracle.search import Found, Search
+from planner.sim.result import SimResult
+from planner.sim.run import Scenario, simulate, unheard
+from planner.sim.score import UNSCORED_SECONDS, score
+from planner.traces import Trace
+
+_PRICES = (0.001, 10.0)
+"""GPU seconds for a miss, from next to nothing to more than any request is worth."""
+_HALVINGS = 8
+_PROVISIONS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
+"""Times the fluid demand that the programme provides for: the model may be short of the truth."""
+_DEARER = (4.0, 1.5, 0.5)
+"""Prices of the passes of local search, as multiples of the programme's: first what few misses
+buy, at last all of them that there may be."""
+_REPAIRS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Oracle:
+    """A feasible schedule that knows the whole trace, and how far below it the optimum may be.
+
+    The optimum lies between *work_bound_gpu_hours* and *gpu_hours*. *schedule* has, for each
+    role, from when on how many replicas are asked for.
+    """
+
+    gpu_hours: float
+    attainment: float
+    method: str
+    """``dynamic programme``, or ``local search`` where that made it cheaper."""
+    work_bound_gpu_hours: float
+    schedule: Mapping[Role, tuple[tuple[float, int], ...]]
+    result: SimResult
+
+    @property
+    def gap(self) -> float:
+        """Share of the cost that the bound leaves open: 0.3 says that 30 % less is not excluded."""
+        return 1 - self.work_bound_gpu_hours / self.gpu_hours if self.gpu_hours else 0.0
+
+
+def oracle(
+    trace: Trace,
+    scenario: Scenario,
+    *,
+    attainment: float = 0.99,
+    start_seconds: float = UNSCORED_SECONDS,
+    evaluations: int = 400,
+    progress: Callable[[float], None] = unheard,
+) -> Oracle:
+    """Return the cheapest schedule found that attains *attainment* from *start_seconds* on.
+
+    It plays by the rules of every policy: the fleet of *scenario* at the start, the same cold
+    start, asked at the same moments. A dynamic programme on the fluid demand gives a schedule,
+    local search on *evaluations* replays of the trace improves it, and the simulator has the last
+    word. Equal arguments give equal results. Where nothing attains as much, the schedule that
+    attains most of those tried is returned.
+    """
+    search = _Run(trace, scenario, attainment, start_seconds=start_seconds, evaluations=evaluations)
+    return search.oracle(progress)
+
+
+class _Run:
+    def __init__(
+        self,
+        trace: Trace,
+        scenario: Scenario,
+        attainment: float,
+        *,
+        start_seconds: float,
+        evaluations: int,
+    ) -> None:
+        self._trace = trace
+        self._scenario = scenario
+        self._asked = attainment
+        self._grid = Grid.of(trace, scenario, start_seconds=start_seconds)
+        self._search = Search(
+            evaluator(trace, scenario, self._grid),
+            self._grid,
+            attainment=attainment,
+            evaluations=evaluations,
+        )
+
+    def oracle(self, progress: Callable[[float], None]) -> Oracle:
+        """Return the cheapest schedule that the simulator confirms."""
+        programmed, price = self._programmed()
+        progress(0.1)
+        history = [programmed]
+        is_enough = programmed.outcome.attainment >= self._asked
+        for number, dearer in enumerate(_DEARER if is_enough else (), 1):
+            history.append(self._search.polished(history[-1], price=price * dearer))
+            progress(0.1 + 0.8 * number / len(_DEARER))
+        found, result = self._confirmed(self._cheapest(history), history)
+        progress(1.0)
+        return self._told(found, result, is_searched=found is not programmed)
+
+    def _programmed(self) -> tuple[Found, float]:
+        """Return the programme's schedule that just attains what was asked, and its price.
+
+        The model is fluid: where it leaves too many out, it has to provide for more than it says.
+        """
+        cheapest_price, dearest = _PRICES
+        for provision in _PROVISIONS:
+            tables = misses(self._trace, self._scenario, self._grid, provision=provision)
+            found, price = self._search.look(self._programme(tables, dearest)), dearest
+            if found.outcome.attainment >= self._asked:
+                break
+        low = cheapest_price
+        for _ in range(_HALVINGS if found.outcome.attainment >= self._asked else 0):
+            middle = (low * price) ** 0.5
+            tried = self._search.look(self._programme(tables, middle))
+            if tried.outcome.attainment >= self._asked:
+                found, price = tried, middle
+            else:
+                low = middle
+        return found, price
+
+    def _programme(self, tables: list[Floats], price: float) -> Schedule:
+        grid = self._grid
+        held = grid.first_free + grid.lead
+        columns = [
+            cheapest(
+                table,
+                price=price / gpus,
+                step_cost=grid.step_seconds,
+                start_cost=grid.start_seconds,
+                opening=(initial, held),
+            )
+            for table, gpus, initial in zip(tables, grid.gpus, grid.initial, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _cheapest(self, history: list[Found]) -> Found:
+        """Return the cheapest that attains what was asked, or what attains most."""
+        enough = [found for found in history if found.outcome.attainment >= self._asked]
+        if not enough:
+            return max(history, key=lambda found: found.outcome.attainment)
+        return min(enough, key=lambda found: found.outcome.cost)
+
+    def _confirmed(self, last: Found, history: list[Found]) -> tuple[Found, SimResult]:
+        """Return *last*, or a schedule close to it, that attains what was asked when simulated.
+
+        Where replay and simulator part by a few requests, the schedule is that of a safer one in
+        *history* from some moment on.
+        """
+        found, result = last, self._simulated(last)
+        reached = self._reached(result)
+        repairs = _REPAIRS if last.outcome.attainment >= self._asked else 0
+        for _ in range(repairs):
+            if reached >= self._asked:
+                break
+            needed = self._asked + (found.outcome.attainment - reached) + 1e-5
+            found = self._spliced(last, history, needed)
+            result = self._simulated(found)
+            reached = self._reached(result)
+        return found, result
+
+    def _spliced(self, last: Found, history: list[Found], needed: float) -> Found:
+        """Return *last* until some moment, as late as possible, and then a safer one."""
+        safer = next(
+            (f for f in reversed(history) if f.outcome.attainment >= needed),
+            max(history, key=lambda f: f.outcome.attainment),
+        )
+        low, high, best = 0, self._grid.steps, safer
+        while high - low > 1:
+            middle = (low + high) // 2
+            both = np.concatenate([last.schedule[:middle], safer.schedule[middle:]])
+            tried = self._search.look(both)
+            if tried.outcome.attainment >= needed:
+                low, best = middle, tried
+            else:
+                high = middle
+        return best
+
+    def _simulated(self, found: Found) -> SimResult:
+        policy = self._grid.policy(self._grid.wanted(found.schedule))
+        return simulate(self._trace, self._scenario, policy=policy)
+
+    def _reached(self, result: SimResult) -> float:
+        return score(result, start_seconds=self._grid.start).attainment
+
+    def _told(self, found: Found, result: SimResult, *, is_searched: bool) -> Oracle:
+        reached = score(result, start_seconds=self._grid.start)
+        return Oracle(
+            gpu_hours=reached.gpu_hours,
+            attainment=reached.attainment,
+            method="local search" if is_searched else "dynamic programme",
+            work_bound_gpu_hours=work_bound(
+                self._trace,
+                self._scenario,
+                attainment=self._asked,
+                start_seconds=self._grid.start,
+            ),
+            schedule=self._grid.policy(self._grid.wanted(found.schedule)).changes(),
+            result=result,
+        )
