@@ -193,8 +193,8 @@ class _Run:
     def _told(self, found: Found, result: SimResult, *, is_searched: bool) -> Oracle:
         reached = score(result, start_seconds=self._grid.start)
         return Oracle(
-            gpu_hours=reached.gpu_hours,
-            attainment=reached.attainment,
+            gpu_hours=float(reached.gpu_hours),
+            attainment=float(reached.attainment),
             method="local search" if is_searched else "dynamic programme",
             work_bound_gpu_hours=work_bound(
                 self._trace,

@@ -1,7 +1,7 @@
 """Small changes of a schedule, and which of them can be tried at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,11 +34,11 @@ def applied(schedule: Schedule, moves: Sequence[Move]) -> Schedule:
 def candidates(schedule: Schedule, misses: Floats, first_free: int) -> list[Move]:
     """Return the moves worth a try: at every edge of the schedule, and where requests miss."""
     found = {
-        move
+        replace(move, first=max(move.first, first_free))
         for role in range(schedule.shape[1])
         for move in (*_edges(schedule[:, role], role), *_raises(misses, role, len(schedule)))
     }
-    return sorted(move for move in found if move.first >= first_free and move.first < move.end)
+    return sorted(move for move in found if move.first < move.end)
 
 
 def _edges(level: Schedule, role: int) -> Iterator[Move]:
