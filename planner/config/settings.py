@@ -14,7 +14,7 @@ from planner.config.fields import (
     Share,
     SlaText,
 )
-from planner.core.policy import Bounds, LoadTargets, Mode, PolicyConfig
+from planner.core.policy import Bounds, Forecaster, LoadTargets, Mode, PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
@@ -47,11 +47,15 @@ class Settings(BaseModel):
     cold_start: Duration = 60.0
     """Time from asking for a replica until it serves."""
     stabilization: OptionalDuration = None
-    """How long a need must stay lower before replicas go; one cold start when left out."""
+    """How long a need must stay lower before replicas go; a third of a cold start when left out."""
     max_age: OptionalDuration = None
     """Older figures hold the fleet; three intervals when left out."""
     tolerance: Share = 0.02
     """Share by which the need may pass a whole replica before the number moves."""
+    headroom: float = Field(default=1.0, ge=0.1, le=10)
+    """A factor on the replicas needed, beside the headroom that is learned."""
+    forecaster: Forecaster = Forecaster.LEVEL
+    """level: average and recent peaks; ensemble: all forecasters, by how well each did lately."""
     min: Counts = {}
     """Fewest replicas of a role: 1 when left out."""
     max: Counts = {}
@@ -105,6 +109,8 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
         stabilization_seconds=settings.stabilization,
         max_age_seconds=settings.max_age,
         tolerance=settings.tolerance,
+        headroom=settings.headroom,
+        forecaster=settings.forecaster,
         mode=settings.mode,
         load=LoadTargets(kv_usage=settings.kv_usage, waiting=settings.waiting),
     )

@@ -6,11 +6,12 @@ arrive, and the quantile of those ratios is the headroom of the next one.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log
 
-from planner.core.peaks import Peaks, highest, with_sample
+from planner.core.forecast import DEFAULT, Forecasts, Horizon, Member, expected, seen
+from planner.core.peaks import Peaks, with_sample
 from planner.core.role import Role
 
 BUCKETS = 80
@@ -19,11 +20,9 @@ _MOST_RATIO = 8.0
 _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
 _MOST_BURSTS = 16
-# The peak alone would hold every burst for its whole window, the average alone would miss the next.
-_AVERAGE_SHARE = 0.6
 # Headroom before there is evidence. Decode averages over a request's stay, so its demand varies
 # less.
-_FIRST_HEADROOM = {Role.PREFILL: 1.3, Role.DECODE: 1.12, Role.AGGREGATED: 1.3}
+_FIRST_HEADROOM = {Role.PREFILL: 1.4, Role.DECODE: 1.15, Role.AGGREGATED: 1.4}
 # The shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep
 # the start-up's odd ratios from setting the headroom.
 _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
@@ -33,14 +32,11 @@ _LEAST_PRIOR = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """How far a forecast looks, in seconds."""
+    """How far a forecast looks, in seconds, and by whom it is made."""
 
-    lead_seconds: float
-    """Time until a replica asked for now would serve."""
-    smoothing_seconds: float
-    """Time constant of the average."""
-    peak_seconds: float
-    """Window of the maximum."""
+    horizon: Horizon
+    among: tuple[Member, ...] = DEFAULT
+    """The forecasters whose ensemble is taken."""
     burst_seconds: float
     """Window in which bursts are remembered that outrun every forecast."""
     memory_seconds: float
@@ -71,11 +67,11 @@ class Interval:
 class Series:
     """What is remembered of one role's demand, in replicas."""
 
-    seen_seconds: float = 0.0
-    average: float = 0.0
-    peaks: Peaks = ()
+    forecasts: Forecasts = field(default_factory=Forecasts)
     bursts: Peaks = ()
-    """The same over a far longer window."""
+    """What can still be the largest demand of a window of bursts."""
+    forecast: float = 0.0
+    """The demand at the end of the lead, before headroom."""
     promises: Peaks = ()
     """(at, forecast before headroom) whose time has not come."""
     errors: tuple[float, ...] = (0.0,) * BUCKETS
@@ -89,37 +85,32 @@ class Series:
             raise ValueError(f"{len(self.errors)} buckets of forecast errors, not {BUCKETS}")
 
 
-def expected(series: Series) -> float:
-    """Return the demand forecast before headroom: part average, part recent peak."""
-    return _level(series.average, series.peaks)
-
-
-def _level(average: float, peaks: Peaks) -> float:
-    return _AVERAGE_SHARE * average + (1 - _AVERAGE_SHARE) * (highest(peaks) or 0.0)
-
-
 def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
     """Return *series* having seen *interval*, and made its next forecast."""
     at, seconds, peak = interval.at, interval.seconds, interval.peak
-    seen = series.seen_seconds + seconds
-    gain = min(1.0, seconds / min(seen, windows.smoothing_seconds)) if seen else 1.0
-    due, promises = _due(series.promises, at, lead_seconds=windows.lead_seconds)
+    lead_seconds = windows.horizon.lead_seconds
+    due, promises = _due(series.promises, at, lead_seconds=lead_seconds)
     errors, judged = series.errors, series.judged_seconds
-    average = series.average + gain * (peak - series.average)
-    peaks = with_sample(series.peaks, at, peak, window_seconds=windows.peak_seconds)
-    bursts = with_sample(
-        series.bursts, at, peak, window_seconds=windows.burst_seconds, most=_MOST_BURSTS
+    forecasts = seen(
+        series.forecasts,
+        at=at,
+        seconds=seconds,
+        value=peak,
+        horizon=windows.horizon,
+        weight=float(sum(interval.requests)),
     )
-    if due is not None and seen > windows.warm_up_seconds:
+    if due is not None and forecasts.seen_seconds > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
         errors = _with_errors(errors, interval, due=due, fade=fade)
         judged = judged * fade + seconds
+    forecast = expected(forecasts, horizon=windows.horizon, among=windows.among)
     return Series(
-        seen_seconds=seen,
-        average=average,
-        peaks=peaks,
-        bursts=bursts,
-        promises=_promised(promises, at, _level(average, peaks), windows=windows),
+        forecasts=forecasts,
+        forecast=forecast,
+        bursts=with_sample(
+            series.bursts, at, peak, window_seconds=windows.burst_seconds, most=_MOST_BURSTS
+        ),
+        promises=_promised(promises, at, forecast, lead_seconds=lead_seconds),
         errors=errors,
         judged_seconds=judged,
     )
@@ -135,9 +126,9 @@ def _with_errors(
     return tuple(weights)
 
 
-def _promised(promises: Peaks, at: float, forecast: float, *, windows: Windows) -> Peaks:
+def _promised(promises: Peaks, at: float, forecast: float, *, lead_seconds: float) -> Peaks:
     """Return *promises* with the *forecast* made *at*, to be judged a lead later."""
-    if promises and at - promises[-1][0] < windows.lead_seconds / (_MOST_PROMISES - 2):
+    if promises and at - promises[-1][0] < lead_seconds / (_MOST_PROMISES - 2):
         return promises
     return (*promises, (at, forecast))[-_MOST_PROMISES:]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from planner.core.demand import spread_seconds
 from planner.core.drift import WARM_UP_SECONDS, slowed, slowness
 from planner.core.engine import EngineModel
+from planner.core.forecast import without_past
 from planner.core.headroom import Interval, Series, learned
 from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
@@ -39,10 +40,10 @@ class _Seen:
 def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
     """Return *state* at time *at*, without its recent past where that is not recent any more.
 
-    After a gap longer than the peak window, or a clock that went back, demand is unknown again;
-    what was learned about lengths, forecast errors and engines is kept.
+    After a gap longer than what a forecast looks back on, or a clock that went back, demand is
+    unknown again; what was learned about lengths, forecast errors and engines is kept.
     """
-    if state.at is not None and 0 <= at - state.at <= config.windows.peak_seconds:
+    if state.at is not None and 0 <= at - state.at <= config.silence_seconds:
         return replace(state, at=at)
     roles = {role: _without_past(memory) for role, memory in state.roles.items()}
     return replace(state, at=at, since=at, roles=roles)
@@ -50,7 +51,11 @@ def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
 
 def _without_past(memory: RoleMemory) -> RoleMemory:
     known = memory.demand
-    demand = Series(errors=known.errors, judged_seconds=known.judged_seconds)
+    demand = Series(
+        forecasts=without_past(known.forecasts),
+        errors=known.errors,
+        judged_seconds=known.judged_seconds,
+    )
     return RoleMemory(demand=demand, late_share=memory.late_share, slowness=memory.slowness)
 
 
@@ -182,7 +187,7 @@ def _lateness(role: Role, memory: RoleMemory, seen: _Seen) -> float | None:
     """
     config, before = seen.config, memory.late_share
     late = late_share(seen.traffic)
-    if late is None or memory.demand.seen_seconds < config.windows.warm_up_seconds:
+    if late is None or memory.demand.forecasts.seen_seconds < config.windows.warm_up_seconds:
         return before
     if role not in late_roles(seen.traffic, config.sla, config.roles):
         late = 0.0

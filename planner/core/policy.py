@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from math import sqrt
 
 from planner.core.engine import EngineModel
+from planner.core.forecast import MEMBERS, Horizon, Member
 from planner.core.headroom import Windows
 from planner.core.profile import Parallelism, Profile
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
 
-# Lead for which the windows are given.
-_LEAD_SECONDS = 95.0
 # Two hours at that lead: longer than a burst, shorter than the half of a day.
 _STEADY_LEADS = 75.0
 # Part of the SLA's misses that each role's headroom may leave.
@@ -35,6 +33,15 @@ class Mode(StrEnum):
     """The profile's engine model against the SLA."""
     LOAD = "load"
     """Queues and KV usage against thresholds, for a deployment without a profile."""
+
+
+class Forecaster(StrEnum):
+    """Who forecasts the demand at the end of the lead."""
+
+    LEVEL = "level"
+    """Part average, part average of the recent peaks."""
+    ENSEMBLE = "ensemble"
+    """All forecasters, weighted by how well each did lately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +107,9 @@ class PolicyConfig:
     """Older figures hold the fleet; None is three intervals."""
     tolerance: float = 0.02
     """Share of the expected rate that a replica more or less must be worth to be moved."""
+    headroom: float = 1.0
+    """A factor on the need, for those who want more or less than what was learned."""
+    forecaster: Forecaster = Forecaster.LEVEL
     mode: Mode = Mode.SLA
     load: LoadTargets = field(default_factory=LoadTargets)
 
@@ -108,6 +118,7 @@ class PolicyConfig:
         self._check_range("interval_seconds", self.interval_seconds, least=0.1, most=3600)
         self._check_range("cold_start_seconds", self.cold_start_seconds, least=0, most=7200)
         self._check_range("tolerance", self.tolerance, least=0, most=0.5)
+        self._check_range("headroom", self.headroom, least=0.1, most=10)
         if self.stabilization_seconds is not None:
             self._check_range(
                 "stabilization_seconds", self.stabilization_seconds, least=0, most=86400
@@ -168,6 +179,11 @@ class PolicyConfig:
         return max(self.cold_start_seconds / 3, 2 * self.interval_seconds)
 
     @property
+    def silence_seconds(self) -> float:
+        """The gap after which the recent past is unknown."""
+        return self.windows.horizon.crest_seconds
+
+    @property
     def steady_seconds(self) -> float:
         """How long needs must have stayed alike for their largest to count as the need."""
         return _STEADY_LEADS * self.lead_seconds
@@ -179,12 +195,8 @@ class PolicyConfig:
 
     @property
     def windows(self) -> Windows:
-        """How far the forecast looks.
-
-        They grow with the square root of the lead: a fast start can follow the load instead of
-        providing for its peaks, but not so fast that it forgets how high those are.
-        """
-        return _windows(self.lead_seconds, self.interval_seconds)
+        """How far the forecast looks, and who makes it."""
+        return _windows(self.lead_seconds, self.interval_seconds, self.forecaster)
 
     @property
     def history_seconds(self) -> float:
@@ -200,12 +212,10 @@ class PolicyConfig:
 
 
 @lru_cache(maxsize=64)
-def _windows(lead_seconds: float, interval_seconds: float) -> Windows:
-    scale = sqrt(lead_seconds / _LEAD_SECONDS)
+def _windows(lead_seconds: float, interval_seconds: float, forecaster: Forecaster) -> Windows:
     return Windows(
-        lead_seconds=lead_seconds,
-        smoothing_seconds=max(150 * scale, 2 * interval_seconds),
-        peak_seconds=max(600 * scale, 12 * interval_seconds),
+        horizon=Horizon.of(lead_seconds=lead_seconds, interval_seconds=interval_seconds),
+        among=MEMBERS if forecaster is Forecaster.ENSEMBLE else (Member.LEVEL,),
         burst_seconds=_STEADY_LEADS * lead_seconds,
         memory_seconds=7200.0,
         warm_up_seconds=max(3 * lead_seconds, 10 * interval_seconds),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 
-from planner.core.headroom import Errors, expected
+from planner.core.headroom import Errors
 from planner.core.observation import Replicas, RoleLoad
 from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.policy import PolicyConfig
@@ -35,10 +35,10 @@ class Situation:
     errors: Errors
     """How past forecasts turned out, the present interval left out."""
 
-    @cached_property
+    @property
     def forecast(self) -> float:
         """Replicas that will be needed at the end of the lead, before headroom."""
-        return expected(self.memory.demand)
+        return self.memory.demand.forecast
 
     @cached_property
     def headroom(self) -> float:
@@ -57,7 +57,9 @@ class Situation:
         Bursts that outrun every forecast are not met by a multiple of what there is before them.
         They are met by holding what the last ones needed.
         """
-        return max(self.forecast * min(self.headroom, BURST_HEADROOM), self.burst or 0.0)
+        return self.config.headroom * max(
+            self.forecast * min(self.headroom, BURST_HEADROOM), self.burst or 0.0
+        )
 
     @property
     def burst(self) -> float | None:

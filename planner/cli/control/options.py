@@ -13,7 +13,8 @@ _ALIASES = {"observe": ("--no-operation",)}
 _SHAPES = {
     "sla": "TARGETS", "profile": "NAME|FILE", "parallelism": "ROLE=TPN", "mode": "sla|load",
     "min": "ROLE=N", "max": "ROLE=N", "max_gpus": "N", "tolerance": "SHARE", "kv_usage": "SHARE",
-    "waiting": "N", "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
+    "waiting": "N", "headroom": "FACTOR", "forecaster": "level|ensemble",
+    "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
 }  # fmt: skip
 

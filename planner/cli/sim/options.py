@@ -37,8 +37,6 @@ _POLICIES = (
     click.option("--static", is_flag=True,
                  help="Never scale (--policy static); without numbers: the best fixed fleet."),
     click.option("--compare", metavar="A,B,...", help="Several policies on the same load."),
-    click.option("--headroom", type=click.FloatRange(0, min_open=True), metavar="X",
-                 help="X times the replicas that a peer's rule asks for."),
     click.option("--oracle", is_flag=True,
                  help="Also the least that perfect foresight would need, which takes longer."),
 )  # fmt: skip

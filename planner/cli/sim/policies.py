@@ -19,11 +19,6 @@ def chosen_policies(given: Mapping[str, Any]) -> tuple[str, ...]:
     names = _compared(given) or (_single(given),)
     for name in names:
         _check_name(name)
-    if given["headroom"] is not None and not PEERS.keys() & set(names):
-        raise ConfigError(
-            f"--headroom {given['headroom']:g}: is for peers' rules, and none is asked for",
-            hint=f"--policy {next(iter(PEERS))} --headroom {given['headroom']:g}",
-        )
     return names
 
 

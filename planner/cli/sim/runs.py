@@ -91,7 +91,7 @@ def _outcome(name: str, setting: Setting, hear: _Hear) -> tuple[SimResult, tuple
     if name == PLANNER:
         result = backtest(trace, config, profile, fleet=setting.scenario, progress=hear)
         return result, tuple(Wish(at=plan.at, desired=plan.desired) for plan in result.plans)
-    watched = _Watched(PEERS[name].make(config, profile, headroom=setting.headroom))
+    watched = _Watched(PEERS[name].make(config, profile, headroom=setting.config.headroom))
     result = simulate(trace, setting.scenario, policy=watched, progress=hear)
     return result, tuple(watched.wishes)
 

@@ -40,7 +40,6 @@ class Setting:
     fleet: Mapping[Role, int]
     scenario: Scenario
     score_from_seconds: float
-    headroom: float = 1.0
     oracle: bool = False
 
 
@@ -70,7 +69,6 @@ def setting(given: Mapping[str, Any]) -> Setting:
         fleet=fleet,
         scenario=_scenario(given, config, profile, fleet or opening_fleet(trace, config, profile)),
         score_from_seconds=_score_from(given["score_from"], trace),
-        headroom=1.0 if given["headroom"] is None else given["headroom"],
         oracle=given["oracle"],
     )
 

@@ -159,12 +159,7 @@ BAD = [
     pytest.param(
         ["--static", "--policy", "hpa"], "choose one", "--policy static", id="two policies"
     ),
-    pytest.param(
-        ["--headroom", "2"], "is for peers' rules", "--policy hpa --headroom 2", id="headroom"
-    ),
-    pytest.param(
-        ["--policy", "hpa", "--headroom", "0"], "not in the range", "planner simulate", id="none"
-    ),
+    pytest.param(["--headroom", "0"], "greater than or equal to 0.1", "factor", id="no headroom"),
     pytest.param(
         ["--score-from", "1h"], "the last request arrives at 5m", "--score-from 0s", id="late"
     ),

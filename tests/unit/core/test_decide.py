@@ -91,7 +91,7 @@ def test_a_restart_with_its_state_goes_on_where_it_was(run, pair):
 
 def test_after_a_long_silence_the_past_is_unknown_again(run, pair):
     state, _ = run([100.0] * 40)
-    later = 5.0 + 40 * 5.0 + 10 * CONFIG.windows.peak_seconds
+    later = 5.0 + 40 * 5.0 + 10 * CONFIG.silence_seconds
     _, plans = run([1.0], state=state, fleet=pair(6, 6), start=later)
     assert plans[0].desired == pair(6, 6)
     assert reasons(plans[0].decisions[P])[-1] is Reason.WARMING_UP

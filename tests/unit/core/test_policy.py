@@ -74,9 +74,9 @@ def test_windows_follow_from_cold_start_and_interval():
     slow = PolicyConfig(sla=SLA, cold_start_seconds=90.0)
     assert slow.lead_seconds == 95.0
     assert slow.hold_seconds == 30.0
-    assert slow.windows.peak_seconds == 600.0
+    assert slow.windows.horizon.peak_seconds == 95.0
     quick = PolicyConfig(sla=SLA, cold_start_seconds=2.8, interval_seconds=1.0)
-    assert quick.windows.peak_seconds == pytest.approx(120.0)  # a 25th of the lead, a 5th of it
+    assert quick.windows.horizon.peak_seconds == pytest.approx(3.8)
     assert quick.hold_seconds == 2.0
     assert PolicyConfig(sla=SLA, stabilization_seconds=300.0).hold_seconds == 300.0
 
