@@ -22,7 +22,7 @@ _PRICES = (0.001, 10.0)
 _HALVINGS = 8
 _PROVISIONS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 """Times the fluid demand that the programme provides for: the model may be short of the truth."""
-_DEARER = (4.0, 1.5, 0.5)
+_DEARER = (2.0, 1.0, 0.5)
 """Prices of the passes of local search, as multiples of the programme's: first what few misses
 buy, at last all of them that there may be."""
 _REPAIRS = 6
@@ -99,7 +99,10 @@ class _Run:
         history = [programmed]
         is_enough = programmed.outcome.attainment >= self._asked
         for number, dearer in enumerate(_DEARER if is_enough else (), 1):
-            history.append(self._search.polished(history[-1], price=price * dearer))
+            share = self._search.left // (len(_DEARER) + 1 - number)
+            history.append(
+                self._search.polished(history[-1], price=price * dearer, evaluations=share)
+            )
             progress(0.1 + 0.8 * number / len(_DEARER))
         found, result = self._confirmed(self._cheapest(history), history)
         progress(1.0)

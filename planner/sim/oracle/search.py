@@ -54,8 +54,8 @@ class Search:
         self.left -= 1
         return Found(schedule=schedule, outcome=self._evaluate(schedule))
 
-    def polished(self, found: Found, *, price: float) -> Found:
-        """Return *found* after each promising change of it was tried once.
+    def polished(self, found: Found, *, price: float, evaluations: int) -> Found:
+        """Return *found* after each promising change of it was tried once, as *evaluations* allow.
 
         A miss costs *price* GPU seconds, and there may be only so many in all. What a former call
         at that price refused is not tried again as long as its surroundings stay.
@@ -63,11 +63,11 @@ class Search:
         if price != self._price:
             self._price = price
             self._refused.clear()
-        free = self._grid.first_free
-        moves = candidates(found.schedule, found.outcome.misses, free)
+        least = self.left - evaluations
+        moves = candidates(found.schedule, found.outcome.misses, self._grid.first_free)
         moves = [move for move in moves if move not in self._refused]
         for group in batches(moves, before=self._grid.lead + 1, after=self._settled):
-            if self.left < 2:
+            if self.left < least + 2:
                 break
             found = self._tried(found, group, price=price)
         return found

@@ -49,10 +49,23 @@ def up_and_down(grid: Grid) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def test_the_replay_is_the_simulator(trace, fleet):
-    grid = Grid.of(trace, fleet, start_seconds=START)
-    quick, true = (make(trace, fleet, grid)(up_and_down(grid)) for make in (Replay, Simulated))
-    assert 0 < true.misses.sum() < 0.9 * true.requests
+@pytest.mark.parametrize(
+    ("longer", "hands_off"),
+    [(1, 0.0), (1, 22.0), (12, 0.0)],
+    ids=["short prompts", "hands off first", "long prompts that fill the memory"],
+)
+def test_the_replay_is_the_simulator(trace, fleet, longer, hands_off):
+    sla = Sla.parse(f"ttft={200 * longer}ms,itl=25ms" if longer > 1 else "ttft=200ms,itl=8ms")
+    fleet = replace(fleet, sla=sla, hands_off_seconds=hands_off)
+    loaded = Trace(
+        name="loaded",
+        arrival_seconds=trace.arrival_seconds[::longer],
+        isl=trace.isl[::longer] * longer,
+        osl=trace.osl[::longer] * min(longer, 8),
+    )
+    grid = Grid.of(loaded, fleet, start_seconds=START)
+    quick, true = (make(loaded, fleet, grid)(up_and_down(grid)) for make in (Replay, Simulated))
+    assert true.misses.sum() > 0
     np.testing.assert_array_equal(quick.misses, true.misses)
     np.testing.assert_allclose(quick.gpu_seconds, true.gpu_seconds, atol=1e-6)
 
