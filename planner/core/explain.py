@@ -29,10 +29,15 @@ def sentence(step: Step) -> str:
 def _forecast(step: Step) -> str:
     horizon = format_duration(step.inputs["horizon_seconds"])
     forecast, headroom = step.inputs["forecast_replicas"], step.inputs["headroom"]
-    return (
-        f"{forecast:.3g} replicas of work expected in {horizon}, "
-        f"times {headroom:.2f} for past errors"
-    )
+    told = f"{forecast:.3g} replicas of work expected in {horizon}, times {headroom:.2f}"
+    setting = step.inputs.get("headroom_setting", 1.0)
+    return f"{told} for past errors" + ("" if setting == 1 else f", times {setting:g} as set")
+
+
+def _bursts(step: Step) -> str:
+    off, spares = step.inputs["headroom"], step.inputs["warm_spares"]
+    held = f"so {spares:.0f} of {step.after} replicas are held as warm spares"
+    return f"forecasts were off by {off:.1f}x, {held if spares else 'and no spares are needed'}"
 
 
 def _tolerance(step: Step) -> str:
@@ -79,6 +84,7 @@ def _infeasible(step: Step) -> str:
 
 _SENTENCES: Mapping[Reason, Callable[[Step], str]] = {
     Reason.DEMAND_FORECAST: _forecast,
+    Reason.BURSTS: _bursts,
     Reason.LOAD_THRESHOLD: _load,
     Reason.BACKLOG: _backlog,
     Reason.KV_PRESSURE: _kv,

@@ -11,24 +11,52 @@ from planner.core.demand import prefill_seconds, ttft_slack
 from planner.core.plan import Decision, Reason
 from planner.core.pressure import backlog_seconds, clearing_replicas, fullness, roomy_replicas
 from planner.core.role import Role
-from planner.core.situation import Situation
+from planner.core.situation import BURST_HEADROOM, Situation
 
 NeedStep = Callable[[Decision, Situation], Decision]
+
+# What a load needs that forecasts can follow; replicas beyond it wait for bursts.
+_USUAL_HEADROOM = 1.4
 
 
 def by_forecast(decision: Decision, situation: Situation) -> Decision:
     """Go straight to the replicas that hold the forecast demand with its headroom."""
-    needed = ceil(situation.need)
+    setting = situation.config.headroom
+    headroom = min(situation.headroom, BURST_HEADROOM)
+    need = setting * (situation.forecast * headroom)
+    needed = ceil(need)
     inputs = {
         "rate_rps": situation.target.workload.rate_rps,
         "forecast_replicas": situation.forecast,
-        "headroom": situation.headroom,
+        "headroom": headroom,
+        "headroom_setting": setting,
         "horizon_seconds": situation.config.lead_seconds,
         "replicas_needed": float(needed),
     }
-    if needed > decision.current == ceil(situation.need / _within(situation)):
+    if _is_tolerable(need, decision, situation):
         return decision.judged(Reason.WITHIN_TOLERANCE, decision.current, **inputs)
     return decision.judged(Reason.DEMAND_FORECAST, needed, **inputs)
+
+
+def by_bursts(decision: Decision, situation: Situation) -> Decision:
+    """Hold what the last bursts needed, where they outrun every forecast."""
+    if situation.burst is None:
+        return decision
+    tolerable = _is_tolerable(situation.need, decision, situation)
+    needed = decision.current if tolerable else ceil(situation.need)
+    usual = ceil(situation.config.headroom * situation.forecast * _USUAL_HEADROOM)
+    return decision.judged(
+        Reason.BURSTS,
+        needed,
+        headroom=situation.headroom,
+        burst_replicas=situation.burst,
+        warm_spares=float(max(0, needed - usual)),
+    )
+
+
+def _is_tolerable(need: float, decision: Decision, situation: Situation) -> bool:
+    """Return whether the present replicas fall short of *need* by next to nothing."""
+    return ceil(need) > decision.current == ceil(need / _within(situation))
 
 
 def _within(situation: Situation) -> float:
@@ -95,6 +123,7 @@ def by_kv_pressure(decision: Decision, situation: Situation) -> Decision:
 
 STEPS: tuple[NeedStep, ...] = (
     by_forecast,
+    by_bursts,
     by_consolidation,
     by_lateness,
     by_backlog,

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     """Why a step moved or held the number; the value is what operators read and search for."""
 
     DEMAND_FORECAST = "DemandForecast"
+    BURSTS = "Bursts"
     LOAD_THRESHOLD = "LoadThreshold"
     BACKLOG = "Backlog"
     KV_PRESSURE = "KvPressure"

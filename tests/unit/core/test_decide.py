@@ -10,6 +10,7 @@ from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
 from planner.core.observation import Replicas, RoleLoad
 from planner.core.plan import Reason
 from planner.core.role import Role
+from planner.core.situation import BURST_HEADROOM
 from planner.core.sla import Sla
 from planner.errors import ConfigError
 from planner.profiles import load_profile
@@ -103,6 +104,23 @@ def test_a_long_silence_does_not_unlearn_the_headroom(run, pair):
     headroom = plans[-1].decisions[P].steps[0].inputs["headroom"]
     assert headroom != 1.15
     assert after[0].decisions[P].steps[0].inputs["headroom"] == pytest.approx(headroom, rel=0.02)
+
+
+def test_bursts_that_outrun_forecasts_are_met_by_what_the_last_ones_needed(run):
+    _, plans = run(([20.0] * 24 + [400.0]) * 12)
+    forecast, bursts, *_ = plans[-2].decisions[P].steps
+    assert (forecast.reason, bursts.reason) == (Reason.DEMAND_FORECAST, Reason.BURSTS)
+    assert forecast.inputs["headroom"] == BURST_HEADROOM < bursts.inputs["headroom"]
+    assert bursts.after == ceil(bursts.inputs["burst_replicas"])
+    usual = ceil(1.4 * forecast.inputs["forecast_replicas"])
+    assert bursts.inputs["warm_spares"] == bursts.after - usual > 0
+
+
+def test_steady_loads_need_no_warm_spares(run):
+    _, plans = run([100.0] * 100)
+    assert not any(
+        Reason.BURSTS in reasons(plan.decisions[role]) for plan in plans for role in (P, D)
+    )
 
 
 def test_an_idle_deployment_shrinks_to_its_floor(run, pair):

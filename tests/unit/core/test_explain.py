@@ -22,6 +22,30 @@ CASES = [
         id="demand",
     ),
     pytest.param(
+        Reason.DEMAND_FORECAST,
+        {
+            "forecast_replicas": 4.2,
+            "headroom": 1.25,
+            "headroom_setting": 1.5,
+            "horizon_seconds": 65.0,
+        },
+        "DemandForecast: 4.2 replicas of work expected in 1m5s, times 1.25 for past errors, "
+        "times 1.5 as set",
+        id="more headroom than learned",
+    ),
+    pytest.param(
+        Reason.BURSTS,
+        {"headroom": 3.14, "burst_replicas": 2.6, "warm_spares": 2.0},
+        "Bursts: forecasts were off by 3.1x, so 2 of 3 replicas are held as warm spares",
+        id="warm spares",
+    ),
+    pytest.param(
+        Reason.BURSTS,
+        {"headroom": 3.14, "burst_replicas": 2.6, "warm_spares": 0.0},
+        "Bursts: forecasts were off by 3.1x, and no spares are needed",
+        id="bursts within what is expected",
+    ),
+    pytest.param(
         Reason.SCALE_DOWN_STABILIZED,
         {"remaining_seconds": 220.0},
         "ScaleDownStabilized: 2 would do, held for 3m40s more",
