@@ -20,8 +20,16 @@ from planner.traces import Trace
 _PRICES = (0.001, 10.0)
 """GPU seconds for a miss, from next to nothing to more than any request is worth."""
 _HALVINGS = 8
-_PROVISIONS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
-"""Times the fluid demand that the programme provides for: the model may be short of the truth."""
+_PROVISIONS: tuple[dict[Role, float], ...] = (
+    {Role.DECODE: 0.9},
+    {Role.DECODE: 0.95},
+    {},
+    *(dict.fromkeys(Role, times) for times in (1.1, 1.25, 1.5, 2.0, 3.0)),
+)
+"""Times the fluid demand that the programme provides for. ITL is a mean over a request's life, so
+that decoding can do with less than its peaks; prompts need all, or more where they are long."""
+_ENOUGH = 3
+"""The first of these that work are compared, the rest is for loads that the model is far off."""
 _DEARER = (2.0, 1.0, 0.5)
 """Prices of the passes of local search, as multiples of the programme's: first what few misses
 buy, at last all of them that there may be."""
@@ -97,7 +105,7 @@ class _Run:
         programmed, price = self._programmed()
         progress(0.1)
         history = [programmed]
-        is_enough = programmed.outcome.attainment >= self._asked
+        is_enough = self._is_enough(programmed)
         for number, dearer in enumerate(_DEARER if is_enough else (), 1):
             share = self._search.left // (len(_DEARER) + 1 - number)
             history.append(
@@ -109,25 +117,34 @@ class _Run:
         return self._told(found, result, is_searched=found is not programmed)
 
     def _programmed(self) -> tuple[Found, float]:
-        """Return the programme's schedule that just attains what was asked, and its price.
+        """Return the programme's cheapest schedule that just attains what was asked, and its price.
 
-        The model is fluid: where it leaves too many out, it has to provide for more than it says.
+        Without any, it is the one that attains most.
         """
-        cheapest_price, dearest = _PRICES
-        for provision in _PROVISIONS:
-            tables = misses(self._trace, self._scenario, self._grid, provision=provision)
-            found, price = self._search.look(self._programme(tables, dearest)), dearest
-            if found.outcome.attainment >= self._asked:
+        tried: list[tuple[Found, float]] = []
+        for number, provision in enumerate(_PROVISIONS):
+            if number >= _ENOUGH and any(self._is_enough(found) for found, _ in tried):
                 break
-        low = cheapest_price
-        for _ in range(_HALVINGS if found.outcome.attainment >= self._asked else 0):
+            tables = misses(self._trace, self._scenario, self._grid, provision=provision)
+            tried.append(self._just_enough(tables))
+        best = self._cheapest([found for found, _ in tried])
+        return next((found, price) for found, price in tried if found is best)
+
+    def _just_enough(self, tables: list[Floats]) -> tuple[Found, float]:
+        """Return the schedule for the lowest price that attains enough, else for the highest."""
+        low, price = _PRICES
+        found = self._search.look(self._programme(tables, price))
+        for _ in range(_HALVINGS if self._is_enough(found) else 0):
             middle = (low * price) ** 0.5
             tried = self._search.look(self._programme(tables, middle))
-            if tried.outcome.attainment >= self._asked:
+            if self._is_enough(tried):
                 found, price = tried, middle
             else:
                 low = middle
         return found, price
+
+    def _is_enough(self, found: Found) -> bool:
+        return found.outcome.attainment >= self._asked
 
     def _programme(self, tables: list[Floats], price: float) -> Schedule:
         grid = self._grid
@@ -146,7 +163,7 @@ class _Run:
 
     def _cheapest(self, history: list[Found]) -> Found:
         """Return the cheapest that attains what was asked, or what attains most."""
-        enough = [found for found in history if found.outcome.attainment >= self._asked]
+        enough = [found for found in history if self._is_enough(found)]
         if not enough:
             return max(history, key=lambda found: found.outcome.attainment)
         return min(enough, key=lambda found: found.outcome.cost)
@@ -159,7 +176,7 @@ class _Run:
         """
         found, result = last, self._simulated(last)
         reached = self._reached(result)
-        repairs = _REPAIRS if last.outcome.attainment >= self._asked else 0
+        repairs = _REPAIRS if self._is_enough(last) else 0
         for _ in range(repairs):
             if reached >= self._asked:
                 break

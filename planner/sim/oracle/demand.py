@@ -4,6 +4,8 @@ Time is cut into bins of a quarter of a second. Of every step of the grid we wan
 requests miss the SLA if so many replicas serve: those that arrive in bins which need more.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from planner.core.engine import EngineModel
@@ -20,15 +22,21 @@ _STEPS_TO_JOIN = 1.5
 """A prefilled prompt waits for half a decode step and gets its first token after a whole one."""
 
 
-def misses(trace: Trace, scenario: Scenario, grid: Grid, *, provision: float = 1.0) -> list[Floats]:
+def misses(
+    trace: Trace, scenario: Scenario, grid: Grid, *, provision: Mapping[Role, float]
+) -> list[Floats]:
     """Return, for each role of the grid, the misses of each step (row) with so many replicas.
 
-    The need is taken to be *provision* times what the model says.
+    The need is taken to be a role's *provision* times what the model says; once where it has none.
     """
     bins = (trace.arrival_seconds / _BIN).astype(np.int64)
     counted = np.bincount(bins, weights=trace.arrival_seconds >= grid.start)
     return [
-        _table(provision * _demand(trace, scenario, role, bins), np.asarray(counted), grid)
+        _table(
+            provision.get(role, 1.0) * _demand(trace, scenario, role, bins),
+            np.asarray(counted),
+            grid,
+        )
         for role in grid.roles
     ]
 
