@@ -55,7 +55,7 @@ class Deployment:
     @property
     def now(self) -> float:
         """The time up to which everything has happened."""
-        return self.clock.now
+        return float(self.clock.now)
 
     def number(self) -> int:
         """Return the number of something that is scheduled now."""
