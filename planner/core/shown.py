@@ -21,6 +21,8 @@ Demands = tuple[float, ...]
 _LEAST_SLACK = 0.1
 # Without a TTFT target prompts may be spread over this.
 _LONGEST_SLACK_SECONDS = 30.0
+# The most of a replica that a request counts as, where an engine holds not even one.
+_MOST_SHARE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     came since.
     """
     share = engine_share(target.role, target.engine, target.sla, target.workload)
+    share = min(share, _MOST_SHARE_SECONDS)
     stay = stay_seconds(target.engine, target.sla, target.workload)
     step = arrivals.bin_seconds
     seen = recent.seen_seconds + step * len(arrivals.counts)
