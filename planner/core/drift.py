@@ -9,7 +9,8 @@ from planner.core.role import Role
 
 # A profile is trusted this far: beyond it something else is wrong, and more replicas are no answer.
 _LEAST, _MOST = 0.5, 2.0
-_SMOOTHING_SECONDS = 300.0
+# Sums over all steps hardly vary, and too slow a fleet falls behind while this is being learned.
+_SMOOTHING_SECONDS = 60.0
 # Steps of replicas that became ready may be slow, since caches and graphs are still cold.
 WARM_UP_SECONDS = 30.0
 
@@ -33,7 +34,7 @@ def slowness(
 ) -> float:
     """Return by what factor engines are slower than *engine*, having seen *steps* in *seconds*.
 
-    Smoothed over minutes and bounded; *before* is what it was, 1.0 at first.
+    Smoothed over a minute and bounded; *before* is what it was, 1.0 at first.
     """
     model = model_seconds(role, engine, steps)
     if model <= 0:

@@ -50,13 +50,13 @@ def test_a_mixed_step_pays_the_larger_base():
         pytest.param(0.1, 0.5, id="too good is bounded"),
     ],
 )
-def test_slowness_is_learned_over_minutes(true, learned):
+def test_slowness_is_learned_over_a_minute(true, learned):
     sums = steps(steps=100, decoded=1000, kv_tokens=1_000_000)
     sums = steps(
         true * model_seconds(D, ENGINE, sums), steps=100, decoded=1000, kv_tokens=1_000_000
     )
     first = slowness(1.0, D, ENGINE, sums, seconds=5.0)
-    assert abs(first - 1.0) <= 0.02
+    assert abs(first - 1.0) <= 0.1
     factor = 1.0
     for _ in range(720):
         factor = slowness(factor, D, ENGINE, sums, seconds=5.0)
