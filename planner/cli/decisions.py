@@ -1,11 +1,15 @@
 """How decisions look on paper: in JSON, and in the lines that people read."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from planner.core.encoding import encoded
 from planner.core.explain import sentence
-from planner.core.plan import Decision, Gpus, Plan, Step
+from planner.core.plan import Decision, Gpus, Plan, Reason, Step
+from planner.core.policy import Bounds
+from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.units import format_share
 
 Document = dict[str, object]
 
@@ -47,6 +51,52 @@ def step_line(step: Step) -> str:
     """Return what one step did to the number, and why in a sentence."""
     moved = f"{step.before} -> {step.after}" if step.after != step.before else str(step.after)
     return f"      {moved:<11}{sentence(step)}"
+
+
+def foreseen(decision: Decision) -> str:
+    """Return "2: 97.1% $7.00/h, 3: 99.4% $10.50/h", what each number would give and cost.
+
+    These are the number desired and its neighbours; nothing where nothing was predicted.
+    """
+    return ", ".join(
+        f"{one.replicas}: {format_share(one.attainment)}"
+        + ("" if one.cost_per_hour is None else f" ${one.cost_per_hour:.2f}/h")
+        for one in decision.alternatives
+    )
+
+
+def foreseen_lines(decision: Decision) -> list[str]:
+    """Return the line below a decision's steps that tells what is foreseen, if anything is."""
+    told = foreseen(decision)
+    return [f"      {'attains':<11}{told}"] if told else []
+
+
+def warm_spares(decision: Decision) -> Step | None:
+    """Return the step by which *decision* holds replicas for bursts to come, if it has one."""
+    for step in decision.steps:
+        if step.reason is Reason.BURSTS and step.inputs.get("warm_spares"):
+            return step
+    return None
+
+
+def spares_lines(spares: Mapping[Role, Step], bounds: Mapping[Role, Bounds]) -> list[str]:
+    """Return what an operator is to know about a load that needs warm *spares*, if it does.
+
+    Flags are for those roles whose minimum, of *bounds*, does not hold them anyway.
+    """
+    if not spares:
+        return []
+    held = " and ".join(
+        f"{step.inputs['warm_spares']:.0f} of {step.after} {role} replicas"
+        for role, step in spares.items()
+    )
+    flags = " ".join(
+        f"--min {role}={step.after}"
+        for role, step in spares.items()
+        if bounds[role].minimum < step.after
+    )
+    advice = f"Bursts end before a replica starts. To hold enough from the start: {flags}"
+    return [f"This load needs warm spares: {held}", *([advice] if flags else [])]
 
 
 def gpus_line(gpus: Gpus) -> str:

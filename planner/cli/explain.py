@@ -87,13 +87,13 @@ def _print_report(record: "Record") -> None:
 
 
 def _print_plan(plan: "Plan") -> None:
-    from planner.cli.decisions import decision_line, gpus_line, step_line
+    from planner.cli.decisions import decision_line, foreseen_lines, gpus_line, step_line
     from planner.core.units import format_share
 
     for decision in plan.decisions.values():
         print_line(decision_line(decision))
-        for step in decision.steps:
-            print_line(step_line(step))
+        for line in (*map(step_line, decision.steps), *foreseen_lines(decision)):
+            print_line(line)
     cost = "" if plan.cost_per_hour is None else f", ${plan.cost_per_hour:.2f} per hour"
     share = "unknown" if plan.attainment is None else format_share(plan.attainment)
     print_line(f"{gpus_line(plan.gpus)}{cost}, predicted attainment {share}")

@@ -69,7 +69,7 @@ def _print_document(found: "Preview") -> None:
 
 
 def _print_report(found: "Preview") -> None:
-    from planner.cli.decisions import decision_line
+    from planner.cli.decisions import decision_line, foreseen_lines, spares_lines, warm_spares
     from planner.core.explain import explain
     from planner.core.units import format_duration
 
@@ -77,6 +77,12 @@ def _print_report(found: "Preview") -> None:
     _print_pair(f"SLA   {_in_words(found.sla)}", f"{_model(found)}metrics {age} old")
     for decision in found.plan.decisions.values():
         _print_pair(decision_line(decision), explain(decision))
+        for line in foreseen_lines(decision):
+            print_line(line)
+    decisions = found.plan.decisions.items()
+    spares = {role: step for role, one in decisions if (step := warm_spares(one))}
+    for line in spares_lines(spares, found.policy.config.bounds):
+        print_line(line)
     print_line(_summary(found.plan))
     print_line(f"Nothing was changed. To act: planner run --sla {found.sla}")
 

@@ -59,6 +59,11 @@ def _run(run: Run, runs: Runs) -> Document:
     }
     if runs.oracle is not None:
         document["gpu_hours_over_oracle"] = runs.over_oracle(run)
+    if spares := run.warm_spares:
+        document["warm_spares"] = {
+            role: {"replicas": step.after, "spares": int(step.inputs["warm_spares"])}
+            for role, step in spares.items()
+        }
     return document
 
 

@@ -1,5 +1,6 @@
 """What simulations came to, for people: a page for one policy, a table for several."""
 
+from planner.cli.decisions import spares_lines
 from planner.cli.output import Cell, print_line, print_table
 from planner.cli.sim.document import PERCENTILES, percentiles
 from planner.cli.sim.runs import Run, Runs
@@ -13,8 +14,10 @@ def print_page(runs: Runs) -> None:
         _print_comparison(runs)
     else:
         _print_single(runs)
-        if runs.oracle is not None:
-            _print_oracle(runs)
+        if runs.oracle is not None or runs.setting.score_from_seconds:
+            _print_scored(runs)
+    for line in spares_lines(runs.warm_spares, runs.setting.config.bounds):
+        print_line(line)
 
 
 def window(runs: Runs) -> str:
@@ -111,16 +114,20 @@ def _print_single(runs: Runs) -> None:
     print_line(f"simulated in {format_duration(run.wall_seconds)}, {rate:.0f} requests/s")
 
 
-def _print_oracle(runs: Runs) -> None:
+def _print_scored(runs: Runs) -> None:
     (run,) = runs.runs
     best, over = runs.oracle, runs.over_oracle(run)
-    assert best is not None
-    told = "" if over is None else f", {over:.2f} times the oracle's {best.gpu_hours:.2f}"
+    told = (
+        ""
+        if best is None or over is None
+        else f", {over:.2f} times the oracle's {best.gpu_hours:.2f}"
+    )
     print_line(
         f"scored: {window(runs)}: attainment {format_share(run.score.attainment)}, "
         f"{run.score.gpu_hours:.2f} GPU-hours{told}"
     )
-    print_line(_bound(runs))
+    if best is not None:
+        print_line(_bound(runs))
 
 
 def _bound(runs: Runs) -> str:

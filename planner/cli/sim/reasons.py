@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from planner.charts import Note
+from planner.cli.decisions import foreseen
 from planner.cli.sim.runs import Run
 from planner.core.explain import explain
-from planner.core.plan import Decision
 from planner.core.role import Role
-from planner.core.units import format_duration, format_share
+from planner.core.units import format_duration
 
 _MOST_LINES = 12
 
@@ -33,7 +33,8 @@ class Asked:
     @property
     def text(self) -> str:
         """Return it as a line: "2m5s prefill 2 -> 3 DemandForecast: ..."."""
-        told = (format_duration(self.at), str(self.role), self.change, self.reason, self.foreseen)
+        foreseen = f"({self.foreseen})" if self.foreseen else ""
+        told = (format_duration(self.at), str(self.role), self.change, self.reason, foreseen)
         return " ".join(part for part in told if part)
 
     @property
@@ -55,22 +56,12 @@ def asked(run: Run, role: Role) -> list[Asked]:
                 desired=plan.decisions[role].desired,
                 need=plan.decisions[role].raw,
                 reason=explain(plan.decisions[role]),
-                foreseen=_foreseen(plan.decisions[role]),
+                foreseen=foreseen(plan.decisions[role]),
             )
             for plan in run.result.plans
             if role in plan.decisions
         ]
     return list(_asked_without_reasons(run, role))
-
-
-def _foreseen(decision: Decision) -> str:
-    """Return "(2: 97.1% $7.00/h, 3: 99.4% $10.50/h)"; empty when nothing was predicted."""
-    parts = [
-        f"{one.replicas}: {format_share(one.attainment)}"
-        + ("" if one.cost_per_hour is None else f" ${one.cost_per_hour:.2f}/h")
-        for one in decision.alternatives
-    ]
-    return f"({', '.join(parts)})" if parts else ""
 
 
 def _asked_without_reasons(run: Run, role: Role) -> Iterator[Asked]:

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from planner.charts.theme import STYLE
+from planner.cli.decisions import spares_lines
 from planner.cli.output import Cell
 from planner.cli.sim import plots
 from planner.cli.sim.page import columns, load_line, oracle_row, row, window
@@ -88,6 +89,7 @@ def _paragraphs(runs: Runs) -> Iterator[str]:
         f"{format_duration(scenario.interval_seconds)}, {fleet} at the start{obeyed}"
     )
     yield _dim(f"scored: {window(runs)}; peak GPUs: the whole trace")
+    yield from map(_dim, spares_lines(runs.warm_spares, runs.setting.config.bounds))
 
 
 def _summary(runs: Runs) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.cli.decisions import warm_spares
 from planner.cli.sim.policies import PLANNER, STATIC
 from planner.cli.sim.progress import Progress
 from planner.cli.sim.setting import Setting
 from planner.core.observation import Observation
+from planner.core.plan import Step
 from planner.core.role import Role
 from planner.core.units import format_share
 from planner.errors import SlaInfeasible
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from planner.sim.oracle import Oracle
 
 _Hear = Callable[[float], None]
+_LATEST_SECONDS = 600.0
+"""Plans this close to the end of a run tell what its load needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,21 @@ class Run:
     wishes: tuple[Wish, ...]
     wall_seconds: float
 
+    @property
+    def warm_spares(self) -> dict[Role, Step]:
+        """The step of each role that held most for bursts, if its latest plans still did."""
+        plans = self.result.plans
+        latest = plans[-1].at - _LATEST_SECONDS if plans else 0.0
+        steps = [
+            (role, step)
+            for plan in plans
+            if plan.at >= latest
+            for role, decision in plan.decisions.items()
+            if (step := warm_spares(decision)) is not None
+        ]
+        most = dict(sorted(steps, key=lambda one: one[1].after))
+        return {role: most[role] for role in Role if role in most}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runs:
@@ -51,6 +70,11 @@ class Runs:
     setting: Setting
     runs: tuple[Run, ...]
     oracle: "Oracle | None"
+
+    @property
+    def warm_spares(self) -> Mapping[Role, Step]:
+        """What this planner's own run held for bursts; empty when there was none."""
+        return next((run.warm_spares for run in self.runs if run.name == PLANNER), {})
 
     def over_oracle(self, run: Run) -> float | None:
         """Return how many times the oracle's GPU-hours *run* took in the scored window."""

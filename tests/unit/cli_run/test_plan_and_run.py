@@ -29,6 +29,8 @@ def test_a_plan_for_people(deployed, own_state, capsys):
     assert roles[0].startswith("  ~ prefill    1 -> ")
     assert "DemandForecast: " in out
     assert " replicas of work expected in 1m5s, times " in out
+    prefill, decode = (line for line in roles if line.startswith("      attains    "))
+    assert prefill.count("%") == decode.count("%") == 3
     assert summary.startswith("Plan: ")
     assert "GPUs 2 -> " in summary
     assert last.startswith("Nothing was changed. To act: planner run --sla ttft=200ms,itl=20ms")
@@ -45,6 +47,10 @@ def test_a_plan_for_programs(deployed, capsys):
     prefill, decode = document["decisions"]
     assert (prefill["role"], prefill["current"], decode["role"]) == ("prefill", 2, "decode")
     assert prefill["steps"][0]["inputs"]["rate_rps"] > 10
+    fewer, chosen, more = prefill["alternatives"]
+    assert fewer["replicas"] + 1 == chosen["replicas"] == prefill["desired"] == more["replicas"] - 1
+    assert fewer["attainment"] <= chosen["attainment"] <= more["attainment"]
+    assert "cost_per_hour" in chosen
     assert document["gpus"] == {
         "current": 3, "desired": prefill["desired"] + decode["desired"], "budget": None
     }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from planner.cli.main import main
 from planner.core.observation import Observation, Replicas, Traffic
-from planner.core.plan import Decision, Gpus, Plan, Reason, Step
+from planner.core.plan import Alternative, Decision, Gpus, Plan, Reason, Step
 from planner.core.role import Role
 from planner.journal import Entry, Journal, Run
 
@@ -17,7 +17,18 @@ def entry(at: float, *, desired: int, **choices) -> Entry:
     step = Step(reason=Reason.DEMAND_FORECAST, before=2, after=3, inputs={"demand_rps": 41.2})
     held = {"remaining_seconds": 220.0}
     back = Step(reason=Reason.SCALE_DOWN_STABILIZED, before=3, after=desired, inputs=held)
-    grows = Decision(role=Role.PREFILL, current=2, raw=3, desired=desired, steps=(step, back))
+    grows = Decision(
+        role=Role.PREFILL,
+        current=2,
+        raw=3,
+        desired=desired,
+        steps=(step, back),
+        alternatives=(
+            Alternative(replicas=2, attainment=0.971, cost_per_hour=7.0),
+            Alternative(replicas=3, attainment=0.994, cost_per_hour=10.5),
+            Alternative(replicas=4, attainment=1.0, cost_per_hour=14.0),
+        ),
+    )
     stays = Decision(role=Role.DECODE, current=4, raw=4, desired=4, steps=())
     return Entry(
         at=at,
@@ -103,6 +114,7 @@ def test_explain_shows_every_step_with_its_figures(path, capsys):
         "  ~ prefill    2 -> 3 replicas",
         "      2 -> 3     DemandForecast: demand_rps 41.2",
         "      3          ScaleDownStabilized: 3 would do, held for 3m40s more",
+        "      attains    2: 97.1% $7.00/h, 3: 99.4% $10.50/h, 4: 100% $14.00/h",
         "    decode     4   (no change)",
         "GPUs 6 -> 7 of 8, $24.50 per hour, predicted attainment 99.4%",
         "result: applied; started prefill-3",
@@ -122,6 +134,11 @@ def test_explain_in_json(path, capsys):
         "before": 2,
         "after": 3,
         "inputs": {"demand_rps": 41.2},
+    }
+    assert document["decisions"][0]["alternatives"][1] == {
+        "replicas": 3,
+        "attainment": 0.994,
+        "cost_per_hour": 10.5,
     }
     assert document["gpus"] == {"current": 6, "desired": 7, "budget": 8}
     assert document["sla"]["ttft_ms"] == 200.0

@@ -159,7 +159,7 @@ BAD = [
     pytest.param(
         ["--static", "--policy", "hpa"], "choose one", "--policy static", id="two policies"
     ),
-    pytest.param(["--headroom", "0"], "greater than or equal to 0.1", "factor", id="no headroom"),
+    pytest.param(["--headroom", "0"], "greater than or equal to 0.1", "A factor", id="no headroom"),
     pytest.param(
         ["--score-from", "1h"], "the last request arrives at 5m", "--score-from 0s", id="late"
     ),

@@ -5,8 +5,9 @@ from html import unescape
 
 import pytest
 
+from planner.cli.decisions import foreseen
 from planner.cli.main import main
-from planner.cli.sim.reasons import Asked, _foreseen, notes
+from planner.cli.sim.reasons import Asked, notes
 from planner.cli.sim.windows import window_seconds
 from planner.core.explain import explain
 from planner.core.plan import Alternative, Decision
@@ -154,5 +155,5 @@ def test_a_note_tells_what_other_numbers_would_give():
     decision = Decision(
         role=Role.PREFILL, current=2, raw=3, desired=3, steps=(), alternatives=alternatives
     )
-    assert _foreseen(decision) == "(2: 97.1% $7.00/h, 3: 99.4% $10.50/h)"
-    assert _foreseen(Decision.unmoved(Role.PREFILL, 2)) == ""
+    assert foreseen(decision) == "2: 97.1% $7.00/h, 3: 99.4% $10.50/h"
+    assert foreseen(Decision.unmoved(Role.PREFILL, 2)) == ""
