@@ -28,6 +28,9 @@ class Replicas:
         return self.ready + self.starting + self.draining
 
 
+_NO_REPLICAS = Replicas()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
     """When requests arrived within an interval: moments of short bins, oldest first.
@@ -125,4 +128,4 @@ class Observation:
 
     def replicas(self, role: Role) -> Replicas:
         """Return the replicas of *role*; none exist of a role that is not in the fleet."""
-        return self.fleet.get(role, Replicas())
+        return self.fleet.get(role, _NO_REPLICAS)

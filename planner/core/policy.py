@@ -7,7 +7,7 @@ than that cannot be followed, only provided for.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property
 
 from planner.core.engine import EngineModel
 from planner.core.forecast import MEMBERS, Horizon, Member
@@ -21,6 +21,8 @@ from planner.errors import ConfigError
 _STEADY_LEADS = 75.0
 # Part of the SLA's misses that each role's headroom may leave.
 _LATE_SHARES = 2.0
+
+_ONE_GPU = Parallelism()
 
 AGGREGATED = frozenset({Role.AGGREGATED})
 DISAGGREGATED = frozenset({Role.PREFILL, Role.DECODE})
@@ -87,7 +89,7 @@ def _default_bounds() -> dict[Role, Bounds]:
     return {Role.PREFILL: Bounds(), Role.DECODE: Bounds()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, to compute its windows once
 class PolicyConfig:
     """How to decide. The roles are the keys of *bounds*; raises ConfigError when out of range.
 
@@ -146,7 +148,7 @@ class PolicyConfig:
 
     def gpus_per_replica(self, role: Role) -> int:
         """Return the GPUs that one replica of *role* holds."""
-        return self.parallelism.get(role, Parallelism()).gpus
+        return self.parallelism.get(role, _ONE_GPU).gpus
 
     def engines(self, profile: Profile | None) -> dict[Role, EngineModel]:
         """Return each role's engine model from *profile*; none are needed in `Mode.LOAD`.
@@ -157,11 +159,9 @@ class PolicyConfig:
             return {}
         if profile is None:
             raise ConfigError("mode sla needs a profile, and none is set", hint="--profile NAME")
-        return {
-            role: profile.engine(self.parallelism.get(role, Parallelism())) for role in self.roles
-        }
+        return {role: profile.engine(self.parallelism.get(role, _ONE_GPU)) for role in self.roles}
 
-    @property
+    @cached_property
     def roles(self) -> tuple[Role, ...]:
         """The roles decided about, in a fixed order."""
         return tuple(role for role in Role if role in self.bounds)
@@ -193,10 +193,19 @@ class PolicyConfig:
         """The share of requests for which one role's headroom may turn out too small."""
         return _LATE_SHARES * (1 - self.sla.attainment)
 
-    @property
+    @cached_property
     def windows(self) -> Windows:
         """How far the forecast looks, and who makes it."""
-        return _windows(self.lead_seconds, self.interval_seconds, self.forecaster)
+        return Windows(
+            horizon=Horizon.of(
+                lead_seconds=self.lead_seconds, interval_seconds=self.interval_seconds
+            ),
+            among=MEMBERS if self.forecaster is Forecaster.ENSEMBLE else (Member.LEVEL,),
+            burst_seconds=_STEADY_LEADS * self.lead_seconds,
+            memory_seconds=7200.0,
+            warm_up_seconds=max(3 * self.lead_seconds, 10 * self.interval_seconds),
+            prior_seconds=1200.0,
+        )
 
     @property
     def history_seconds(self) -> float:
@@ -209,15 +218,3 @@ class PolicyConfig:
         if self.max_age_seconds is not None:
             return self.max_age_seconds
         return 3 * self.interval_seconds
-
-
-@lru_cache(maxsize=64)
-def _windows(lead_seconds: float, interval_seconds: float, forecaster: Forecaster) -> Windows:
-    return Windows(
-        horizon=Horizon.of(lead_seconds=lead_seconds, interval_seconds=interval_seconds),
-        among=MEMBERS if forecaster is Forecaster.ENSEMBLE else (Member.LEVEL,),
-        burst_seconds=_STEADY_LEADS * lead_seconds,
-        memory_seconds=7200.0,
-        warm_up_seconds=max(3 * lead_seconds, 10 * interval_seconds),
-        prior_seconds=1200.0,
-    )

@@ -37,6 +37,9 @@ class RoleMemory:
     """When they last became more."""
 
 
+_BLANK = RoleMemory()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
     """Everything that `decide` remembers, at most 16 KiB as JSON; ``PolicyState()`` is blank."""
@@ -50,7 +53,7 @@ class PolicyState:
 
     def role(self, role: Role) -> RoleMemory:
         """Return what is remembered of *role*, or a blank."""
-        return self.roles.get(role, RoleMemory())
+        return self.roles.get(role, _BLANK)
 
     def with_role(self, role: Role, memory: RoleMemory) -> "PolicyState":
         """Return this state remembering *memory* of *role*."""
