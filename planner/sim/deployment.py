@@ -17,9 +17,11 @@ from planner.sim.machine.records import (
     SERVING_POOL,
     Clock,
     Pool,
+    Request,
     World,
     fields_of,
     moments,
+    table,
 )
 from planner.sim.machine.turn import ADVANCE, LOOK, LOSE, REACHED, RETIRED, WELCOME, turn
 from planner.sim.scenario import RemotePrefill as RemotePrefill
@@ -129,9 +131,14 @@ class Deployment:
         """Bring what `look` returns up to now."""
         self._turn(LOOK)
 
-    def times(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return when each request had its first and its last token; nan where it never had."""
-        return moments(self._world.requests, "first"), moments(self._world.requests, "finish")
+    def end(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return when each request had its first and its last token, nan where it never had.
+
+        Nothing can happen afterwards: millions of requests are let go of.
+        """
+        requests = self._world.requests
+        self._world = self._world._replace(requests=table(Request, 0))
+        return moments(requests, "first"), moments(requests, "finish")
 
     def _turn(self, order: int, row: int = 0, until: float = 0.0, number: int = 0) -> int:
         return turn(self._world, order, row, until, number)

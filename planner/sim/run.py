@@ -72,6 +72,7 @@ class _Simulation:
                 self._timeline.at(at, self._fail, role)
         self._deployment.await_requests()
         self._run()
+        self._timeline.end()
         return self._summary()
 
     def _run(self) -> None:
@@ -98,9 +99,10 @@ class _Simulation:
 
     def _summary(self) -> SimResult:
         clock, arrival, osl = self._deployment.clock, self._trace.arrival_seconds, self._trace.osl
-        first, finish = self._deployment.times()
+        first, finish = self._deployment.end()
         itl = finish - first
-        itl /= np.where(osl > 1, osl - 1, np.nan)
+        np.divide(itl, osl - 1, out=itl, where=osl > 1)
+        itl[osl <= 1] = np.nan
         first -= arrival
         if clock.in_flight:
             duration = self._timeline.now

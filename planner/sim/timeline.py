@@ -62,6 +62,11 @@ class Timeline:
             action(subject)
         self._go_to(until, LAST)
 
+    def end(self) -> None:
+        """Forget what is scheduled, and who holds on to this."""
+        self._heap.clear()
+        self.notice = _ignore
+
     def _go_to(self, when: float, number: int) -> None:
         while (happened := self._between.run(when, number)) is not None:
             self.notice(happened)
