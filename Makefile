@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types imports unit e2e bench clean
+.PHONY: help setup demo test lint types imports unit e2e bench bench-planning bench-planning-short clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -41,6 +41,12 @@ e2e: setup  ## tests with real processes, one after the other
 bench: setup  ## the request path and the start-up time, as JSON and Markdown
 	$(BIN)/python benchmarks/request_path.py
 	$(BIN)/python benchmarks/startup.py
+
+bench-planning: setup  ## the planner, its peers and perfect foresight on every trace: an hour
+	$(BIN)/python benchmarks/planning
+
+bench-planning-short: setup  ## the same in 3 minutes: three traces, no search
+	$(BIN)/python benchmarks/planning --short
 
 clean:  ## remove what the targets made
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
