@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from planner.core.budget import fitted, started
 from planner.core.observation import Observation
-from planner.core.peaks import highest, with_sample
+from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
@@ -21,25 +21,25 @@ def stabilized(
 
     Without a window's worth of history nothing shrinks: a restart is not an idle fleet.
     """
-    calm = {}
+    known_seconds = at - (at if state.since is None else state.since)
+    roles, calm = dict(state.roles), {}
     for role, decision in decisions.items():
         memory = state.role(role)
         needs = with_sample(
             memory.needs, at, float(decision.desired), window_seconds=config.hold_seconds
         )
-        state = state.with_role(role, replace(memory, needs=needs))
-        calm[role] = _stabilized(config, state, decision, at=at)
-    return state, calm
+        roles[role] = replace(memory, needs=needs)
+        calm[role] = _stabilized(config, needs, decision, at=at, known_seconds=known_seconds)
+    return PolicyState(at=state.at, since=state.since, flows=state.flows, roles=roles), calm
 
 
 def _stabilized(
-    config: PolicyConfig, state: PolicyState, decision: Decision, *, at: float
+    config: PolicyConfig, needs: Peaks, decision: Decision, *, at: float, known_seconds: float
 ) -> Decision:
+    """Return *decision* as its *needs* of the window hold it, if that was seen at all."""
     current, desired = decision.current, decision.desired
     if desired >= current:
         return decision
-    needs = state.role(decision.role).needs
-    known_seconds = at - (at if state.since is None else state.since)
     if known_seconds < config.history_seconds:
         missing = config.history_seconds - known_seconds
         return decision.moved(Reason.WARMING_UP, current, remaining_seconds=missing)

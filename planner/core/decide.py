@@ -59,9 +59,10 @@ def _needs(
     state: PolicyState,
     observation: Observation,
 ) -> tuple[PolicyState, Decisions, Mapping[Role, Situation]]:
-    if config.mode is Mode.LOAD:
+    traffic = observation.traffic
+    if config.mode is Mode.LOAD or traffic is None:  # only that mode is known without traffic
         return state, needs_by_load(config, observation), {}
-    return needs_by_sla(config, engines, state, observation)
+    return needs_by_sla(config, engines, state, observation=observation, traffic=traffic)
 
 
 def _held(config: PolicyConfig, observation: Observation) -> Decisions:

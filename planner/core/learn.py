@@ -1,6 +1,5 @@
 """Turns one observation into memory: lengths, demand in replicas, and how good forecasts were."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from planner.core.shown import Demands, Recent, Target, by_arrivals
 from planner.core.state import PolicyState, RoleMemory
 from planner.core.steady import steady_replicas
 from planner.core.traffic import Flows, late_roles, late_share
+from planner.core.workload import Workload
 
 # Largest demand that is remembered; keeps an engine that holds nothing out of the averages.
 _MOST_REPLICAS = 1e4
@@ -28,13 +28,31 @@ _FIRST_LATENESS = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class Seen:
     """An observation with its traffic, and the lengths known by then."""
 
     config: PolicyConfig
     observation: Observation
     traffic: Traffic
     flows: Flows
+    workload: Workload | None
+    """A load of these lengths; None while outputs are unknown."""
+
+    @classmethod
+    def of(
+        cls, config: PolicyConfig, flows: Flows, *, observation: Observation, traffic: Traffic
+    ) -> "Seen":
+        """Return *observation* with *flows* having seen its *traffic*."""
+        lengths_seconds = max(_LENGTHS_LEADS * config.lead_seconds, _SHORTEST_LENGTHS_SECONDS)
+        running = _decoding(observation)
+        flows = flows.seen(traffic, running=running, smoothing_seconds=lengths_seconds)
+        return cls(
+            config=config,
+            observation=observation,
+            traffic=traffic,
+            flows=flows,
+            workload=flows.workload(flows.arrived),
+        )
 
 
 def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
@@ -44,7 +62,7 @@ def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
     unknown again; what was learned about lengths, forecast errors and engines is kept.
     """
     if state.at is not None and 0 <= at - state.at <= config.silence_seconds:
-        return replace(state, at=at)
+        return PolicyState(at=at, since=state.since, flows=state.flows, roles=state.roles)
     roles = {role: _without_past(memory) for role, memory in state.roles.items()}
     return replace(state, at=at, since=at, roles=roles)
 
@@ -59,26 +77,6 @@ def _without_past(memory: RoleMemory) -> RoleMemory:
     return RoleMemory(demand=demand, late_share=memory.late_share, slowness=memory.slowness)
 
 
-def remembered(
-    config: PolicyConfig,
-    engines: Mapping[Role, EngineModel],
-    state: PolicyState,
-    *,
-    observation: Observation,
-    traffic: Traffic,
-) -> PolicyState:
-    """Return *state* having seen *observation* and its *traffic*."""
-    lengths_seconds = max(_LENGTHS_LEADS * config.lead_seconds, _SHORTEST_LENGTHS_SECONDS)
-    flows = state.flows.seen(
-        traffic, running=_decoding(observation), smoothing_seconds=lengths_seconds
-    )
-    seen = _Seen(config=config, observation=observation, traffic=traffic, flows=flows)
-    roles = {
-        role: _role_memory(role, engine, state.role(role), seen) for role, engine in engines.items()
-    }
-    return PolicyState(at=state.at, since=state.since, flows=flows, roles=roles)
-
-
 def _decoding(observation: Observation) -> int | None:
     """Return how many requests are being decoded; None when a role that does does not tell."""
     roles = [role for role in observation.load if role is not Role.PREFILL]
@@ -87,18 +85,24 @@ def _decoding(observation: Observation) -> int | None:
     return sum(known) if known and len(known) == len(running) else None
 
 
-def _role_memory(role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen) -> RoleMemory:
+def remembered(
+    role: Role, engine: EngineModel, memory: RoleMemory, seen: Seen
+) -> tuple[RoleMemory, Target | None]:
+    """Return *memory* of *role* with what was *seen*, and what the role is to do.
+
+    That is None while requests have arrived but none has finished, so that outputs are unknown.
+    """
     replicas = seen.observation.replicas(role)
     grown_at = seen.observation.at if replicas.ready > memory.ready else memory.grown_at
     slow = _slowness(role, engine, memory, seen, grown_at=grown_at)
-    target = target_of(seen.config, role, engine, slow, seen.flows)
+    target = _target(role, engine, slow, seen)
     shown = _Shown(memory.recent, memory.rate_rps, None)
     if target is not None:
         shown = _shown(target, memory, seen, guess=replicas.current)
     demand = memory.demand
     if shown.interval is not None:
         demand = learned(demand, shown.interval, windows=seen.config.windows)
-    return RoleMemory(
+    after = RoleMemory(
         recent=shown.recent,
         rate_rps=shown.rate_rps,
         demand=demand,
@@ -109,6 +113,7 @@ def _role_memory(role: Role, engine: EngineModel, memory: RoleMemory, seen: _See
         ready=replicas.ready,
         grown_at=grown_at,
     )
+    return after, target
 
 
 class _Shown(NamedTuple):
@@ -119,7 +124,7 @@ class _Shown(NamedTuple):
     interval: Interval | None
 
 
-def _shown(target: Target, memory: RoleMemory, seen: _Seen, *, guess: int) -> _Shown:
+def _shown(target: Target, memory: RoleMemory, seen: Seen, *, guess: int) -> _Shown:
     arrivals = seen.traffic.arrivals
     if arrivals is not None and target.role is not Role.AGGREGATED:
         if not arrivals.counts:  # looks may be closer together than a bin is long
@@ -131,22 +136,19 @@ def _shown(target: Target, memory: RoleMemory, seen: _Seen, *, guess: int) -> _S
     return _Shown(Recent(), rate_rps, _interval(seen, (demand,), (seen.traffic.arrived,)))
 
 
-def target_of(
-    config: PolicyConfig, role: Role, engine: EngineModel, slowness: float, flows: Flows
-) -> Target | None:
-    """Return what *role* is to do, with *engine* as slow as it has turned out to be.
-
-    None while requests have arrived but none has finished, so that outputs are unknown.
-    """
-    workload = flows.workload(flows.arrived, prompts_only=role is Role.PREFILL)
+def _target(role: Role, engine: EngineModel, slowness: float, seen: Seen) -> Target | None:
+    """Return what *role* is to do, with *engine* as slow as it has turned out to be."""
+    workload = seen.workload
+    if workload is None and role is Role.PREFILL:
+        workload = seen.flows.workload(seen.flows.arrived, prompts_only=True)
     if workload is None:
         return None
     percent = round(slowness * 100)
     real = engine if percent == 100 else slowed(engine, percent)
-    return Target(role=role, engine=real, sla=config.sla, workload=workload)
+    return Target(role=role, engine=real, sla=seen.config.sla, workload=workload)
 
 
-def _interval(seen: _Seen, demands: Demands, requests: tuple[int, ...]) -> Interval:
+def _interval(seen: Seen, demands: Demands, requests: tuple[int, ...]) -> Interval:
     return Interval(
         at=seen.observation.at,
         seconds=seen.traffic.seconds,
@@ -169,7 +171,7 @@ def _smoothed_rate(target: Target, memory: RoleMemory, traffic: Traffic) -> floa
 
 
 def _slowness(
-    role: Role, engine: EngineModel, memory: RoleMemory, seen: _Seen, *, grown_at: float | None
+    role: Role, engine: EngineModel, memory: RoleMemory, seen: Seen, *, grown_at: float | None
 ) -> float:
     """Return how slow the engines are by now; frozen while some of them are still warming up."""
     load = seen.observation.load.get(role)
@@ -180,7 +182,7 @@ def _slowness(
     return slowness(memory.slowness, role, engine, load.steps, seconds=seen.traffic.seconds)
 
 
-def _lateness(role: Role, memory: RoleMemory, seen: _Seen) -> float | None:
+def _lateness(role: Role, memory: RoleMemory, seen: Seen) -> float | None:
     """Return the smoothed share of requests that were late because of *role*.
 
     What was late before this fleet could be the one asked for says nothing about the headroom.
@@ -189,7 +191,7 @@ def _lateness(role: Role, memory: RoleMemory, seen: _Seen) -> float | None:
     late = late_share(seen.traffic)
     if late is None or memory.demand.forecasts.seen_seconds < config.windows.warm_up_seconds:
         return before
-    if role not in late_roles(seen.traffic, config.sla, config.roles):
+    if late and role not in late_roles(seen.traffic, config.sla, config.roles):
         late = 0.0
     if before is None:
         before = _FIRST_LATENESS * (1 - config.sla.attainment)

@@ -5,53 +5,54 @@ from dataclasses import replace
 
 from planner.core.engine import EngineModel
 from planner.core.headroom import Errors
-from planner.core.learn import remembered, target_of
+from planner.core.learn import Seen, remembered
 from planner.core.need_steps import STEPS
-from planner.core.observation import Observation, RoleLoad
+from planner.core.observation import Observation, RoleLoad, Traffic
 from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.situation import Situation
 from planner.core.state import PolicyState
 
+_NO_LOAD = RoleLoad()
+
 
 def needs_by_sla(
     config: PolicyConfig,
     engines: Mapping[Role, EngineModel],
     state: PolicyState,
+    *,
     observation: Observation,
+    traffic: Traffic,
 ) -> tuple[PolicyState, dict[Role, Decision], dict[Role, Situation]]:
     """Return the state that has seen *observation*, what each role needs by itself, and why.
 
-    A role whose lengths are still unknown has no situation.
+    *traffic* is the observation's. A role whose lengths are still unknown has no situation.
     """
-    # As known before the present interval is judged: one that turns out high then raises its own
-    # decision by its demand alone, never less than one that turns out lower.
-    errors = {
-        role: Errors.of(role, state.role(role).demand, windows=config.windows) for role in engines
-    }
-    if observation.traffic is not None:
-        state = remembered(
-            config, engines, state, observation=observation, traffic=observation.traffic
-        )
-    decisions, situations = {}, {}
+    seen = Seen.of(config, state.flows, observation=observation, traffic=traffic)
+    roles, decisions, situations = {}, {}, {}
     for role, engine in engines.items():
+        before = state.role(role)
+        memory, target = remembered(role, engine, before, seen)
         decision = Decision.unmoved(role, observation.replicas(role).current)
-        target = target_of(config, role, engine, state.role(role).slowness, state.flows)
         if target is None:
+            roles[role] = memory
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
         situations[role] = situation = Situation(
             at=observation.at,
             config=config,
             target=target,
-            memory=state.role(role),
+            memory=memory,
             replicas=observation.replicas(role),
-            load=observation.load.get(role, RoleLoad()),
-            errors=errors[role],
+            load=observation.load.get(role, _NO_LOAD),
+            # As known before the present interval is judged: one that turns out high then raises
+            # its own decision by its demand alone, never less than one that turns out lower.
+            errors=Errors.of(role, before.demand, windows=config.windows),
         )
         decisions[role] = _needed(decision, situation)
-        state = state.with_role(role, replace(state.role(role), highs=situation.highs))
+        roles[role] = replace(memory, highs=situation.highs)
+    state = PolicyState(at=state.at, since=state.since, flows=seen.flows, roles=roles)
     return state, decisions, situations
 
 

@@ -1,7 +1,7 @@
 """What decisions remember from one to the next: small, plain and restartable from a journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from planner.core.encoding import decoded, encoded
@@ -54,10 +54,6 @@ class PolicyState:
     def role(self, role: Role) -> RoleMemory:
         """Return what is remembered of *role*, or a blank."""
         return self.roles.get(role, _BLANK)
-
-    def with_role(self, role: Role, memory: RoleMemory) -> "PolicyState":
-        """Return this state remembering *memory* of *role*."""
-        return replace(self, roles={**self.roles, role: memory})
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON, which `from_dict` restores exactly."""
