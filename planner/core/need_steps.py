@@ -7,7 +7,7 @@ is the order in which the steps are composed.
 from collections.abc import Callable
 from math import ceil
 
-from planner.core.demand import prefill_seconds, ttft_slack
+from planner.core.demand import prefill_seconds
 from planner.core.plan import Decision, Reason
 from planner.core.pressure import backlog_seconds, clearing_replicas, fullness, roomy_replicas
 from planner.core.role import Role
@@ -94,10 +94,12 @@ def by_backlog(decision: Decision, situation: Situation) -> Decision:
     """Add what clears the requests that already wait too long."""
     target = situation.target
     seconds = backlog_seconds(target.role, target.engine, target.workload, situation.load)
+    if not seconds:
+        return decision
     replicas = clearing_replicas(
         seconds,
         busy=target.workload.rate_rps * prefill_seconds(target.engine, target.workload),
-        slack_seconds=ttft_slack(target.role, target.engine, target.sla, target.workload),
+        slack_seconds=target.slack_seconds,
         lead_seconds=situation.config.lead_seconds,
         replicas=situation.replicas,
     )

@@ -80,9 +80,19 @@ def best_attainment(role: Role, engine: EngineModel, sla: Sla, workload: Workloa
     itl = 1.0 if role is Role.PREFILL else float(_holds_one(engine, sla, workload))
     if role is Role.DECODE or sla.ttft_seconds is None:
         return itl
-    strata = workload.isl_strata()
-    late = sum(s for s, isl in strata if own_ttft_seconds(role, engine, isl) > sla.ttft_seconds)
-    return itl * (1 - late)
+    return itl * (1 - _late_alone(role, engine, workload, ttft_seconds=sla.ttft_seconds))
+
+
+def _late_alone(
+    role: Role, engine: EngineModel, workload: Workload, *, ttft_seconds: float
+) -> float:
+    """Return the share of prompts that are late without any wait: those from some length on."""
+    late: list[float] = []
+    for share, isl in reversed(workload.isl_strata()):
+        if own_ttft_seconds(role, engine, isl) <= ttft_seconds:
+            break
+        late.append(share)
+    return sum(reversed(late))
 
 
 def _holds_one(engine: EngineModel, sla: Sla, workload: Workload) -> bool:

@@ -6,6 +6,7 @@ says what the interval's rate would need if it went on.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import repeat
 
 from planner.core.demand import engine_share, stay_seconds, ttft_slack
@@ -40,7 +41,7 @@ class Recent:
     """Their average over the time that one request stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, to compute what follows from it once
 class Target:
     """Who is to keep the SLA for which requests."""
 
@@ -49,6 +50,16 @@ class Target:
     sla: Sla
     workload: Workload
     """Lengths as they are known; the rate does not matter."""
+
+    @cached_property
+    def share_seconds(self) -> float:
+        """Engine-seconds that one request takes of a replica."""
+        return engine_share(self.role, self.engine, self.sla, self.workload)
+
+    @cached_property
+    def slack_seconds(self) -> float:
+        """How long a long prompt may wait and still meet the TTFT target."""
+        return ttft_slack(self.role, self.engine, self.sla, self.workload)
 
 
 def by_arrivals(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
@@ -90,11 +101,9 @@ def _base_seconds(engine: EngineModel, workload: Workload) -> float:
 
 
 def _slack_seconds(target: Target) -> float:
-    sla, engine, workload = target.sla, target.engine, target.workload
-    if sla.ttft_seconds is None:
+    if target.sla.ttft_seconds is None:
         return _LONGEST_SLACK_SECONDS
-    slack = ttft_slack(target.role, engine, sla, workload)
-    return max(slack, _LEAST_SLACK * sla.ttft_seconds)
+    return max(target.slack_seconds, _LEAST_SLACK * target.sla.ttft_seconds)
 
 
 def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
@@ -104,8 +113,7 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     are exponential: outputs are, nearly. What came before the first look is taken to be like what
     came since.
     """
-    share = engine_share(target.role, target.engine, target.sla, target.workload)
-    share = min(share, _MOST_SHARE_SECONDS)
+    share = min(target.share_seconds, _MOST_SHARE_SECONDS)
     stay = stay_seconds(target.engine, target.sla, target.workload)
     step = arrivals.bin_seconds
     seen = recent.seen_seconds + step * len(arrivals.counts)

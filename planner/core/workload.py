@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import exp, log, sqrt
 from statistics import NormalDist
 
@@ -10,6 +11,17 @@ from planner.errors import ConfigError
 _NORMAL = NormalDist()
 # Shares of requests, finer towards the long prompts: that is where a TTFT target is lost.
 _STRATA = (0.25, 0.25, 0.25, 0.15, 0.05, 0.03, 0.01, 0.005, 0.004, 0.001)
+
+
+def _deviations() -> tuple[float, ...]:
+    """Return the standard normal quantile at the middle of each stratum."""
+    ends = (0.0, *accumulate(_STRATA))
+    return tuple(
+        _NORMAL.inv_cdf(below + share / 2) for below, share in zip(ends, _STRATA, strict=False)
+    )
+
+
+_DEVIATIONS = _deviations()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +85,14 @@ class Workload:
 def _strata(mean: float, mean_square: float) -> tuple[tuple[float, float], ...]:
     if mean_square <= mean**2:
         return ((1.0, mean),)
-    strata, below = [], 0.0
-    for share in _STRATA:
-        strata.append((share, _lognormal(mean, mean_square, below + share / 2)))
-        below += share
-    return tuple(strata)
+    spread = log(mean_square / mean**2)
+    deviation, shift = sqrt(spread), spread / 2
+    return tuple(
+        [
+            (share, mean * exp(deviation * z - shift))
+            for share, z in zip(_STRATA, _DEVIATIONS, strict=True)
+        ]
+    )
 
 
 def _lognormal(mean: float, mean_square: float, share: float) -> float:
