@@ -86,6 +86,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "growing-prefill": lambda: table(worked_example.COLUMNS, worked_example.prefill()),
     "growing-decode": lambda: table(worked_example.COLUMNS, worked_example.decode()),
     "shrinking": worked_example.shrinking,
+    "bursts": worked_example.bursts,
 }
 
 

@@ -1,15 +1,17 @@
-"""The example in concepts/decisions.md: figures of one growing and one shrinking deployment."""
+"""The example in concepts/decisions.md: one deployment that grows, shrinks, and sees bursts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
-from planner.core.demand import engine_share
+from planner.core.demand import engine_share, ttft_slack
 from planner.core.explain import sentence
-from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
+from planner.core.observation import Arrivals, Observation, Replicas, RoleLoad, Traffic
 from planner.core.plan import Decision, Plan, Reason, Step
 from planner.core.pressure import backlog_seconds
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.units import format_share
 from planner.core.workload import Workload
 from planner.profiles import load_profile
 
@@ -23,16 +25,22 @@ CONFIG = PolicyConfig(
     max_gpus=7,
     bounds={P: Bounds(minimum=1), D: Bounds(minimum=2)},
 )
-SECONDS, ISL, OSL = 5.0, 1000, 200
-BUSY, CALM = 600, 50
-"""Requests in an interval."""
+SECONDS, BIN_SECONDS, ISL, OSL = 5.0, 0.25, 1000, 200
+BURST_BINS = 4
+BUSY = (27,) * 8 + (42,) * BURST_BINS + (27,) * 8
+"""Requests in the bins of an interval, with a burst of a second in it."""
+CALM = (2, 3) * 10
+RUSH = (100,) * BURST_BINS + CALM[BURST_BINS:]
+RUSH_EVERY = 60
+"""Intervals from one rush in a calm load to the next."""
 WAITING = 3500
 
 Row = tuple[str, str, str]
 
 
-def traffic(requests: int) -> Traffic:
-    """Return an interval in which *requests* arrive and as many finish in time, all alike."""
+def traffic(counts: Sequence[int]) -> Traffic:
+    """Return an interval in which *counts* arrive and as many finish in time, all alike."""
+    requests = sum(counts)
     return Traffic(
         seconds=SECONDS,
         arrived=requests,
@@ -42,6 +50,12 @@ def traffic(requests: int) -> Traffic:
         osl_sum=requests * OSL,
         context_osl_sum=requests * (ISL + OSL / 2) * OSL,
         within_sla=requests,
+        arrivals=Arrivals(
+            bin_seconds=BIN_SECONDS,
+            counts=tuple(counts),
+            isl=tuple(count * ISL for count in counts),
+            isl_squared=tuple(count * ISL**2 for count in counts),
+        ),
     )
 
 
@@ -82,57 +96,85 @@ def _work_of_one(role: Role, *, share: float) -> list[Row]:
     ]  # fmt: skip
 
 
-def _grown(role: Role) -> tuple[Decision, list[Row]]:
-    """Return the decision about *role*, and the rows from its rate to its need."""
-    _, plan = first_look()
-    decision = plan.decisions[role]
-    rate = BUSY / SECONDS
-    share = engine_share(role, PROFILE.engine(None), CONFIG.sla, _workload(rate))
-    forecast = decision.steps[0]
-    headroom = forecast.inputs["headroom"]
-    provide, holds = forecast.inputs["demand_rps"], forecast.inputs["capacity_rps"]
-    rows = [
-        ("rate", f"{rate:g} req/s", f"{BUSY} / {SECONDS:g} = {rate:g}"),
-        *_work_of_one(role, share=share),
-        ("busy replicas", f"{rate * share:.2f}", f"{rate:g} * {share:.5f} = {rate * share:.2f}"),
-        ("forecast", f"{rate * share:.2f}", "nothing else was seen yet"),
-        ("headroom", f"{headroom:.3f}", "before forecasts could be judged"),
-        ("to provide for", f"{provide:.1f} req/s",
-         f"{rate * share:.2f} * {headroom:.3f} / {share:.5f} = {provide:.1f}"),
-        ("one replica holds", f"{holds:.1f} req/s", "by the model, within the SLA"),
-        (f"`{forecast.reason}`", f"{forecast.before} -> {forecast.after}",
-         f"{provide:.1f} / {holds:.1f} = {provide / holds:.2f}, rounded up"),
-    ]  # fmt: skip
-    return decision, rows
-
-
 def prefill() -> list[Row]:
     """Return how many prefill replicas are wanted, and why."""
-    decision, rows = _grown(P)
-    backlog, budget = decision.steps[1:]
-    assert (backlog.reason, budget.reason) == (Reason.BACKLOG, Reason.GPU_BUDGET)
-    rate, lead = BUSY / SECONDS, CONFIG.lead_seconds
-    engine, workload = PROFILE.engine(None), _workload(rate)
+    decision = first_look()[1].decisions[P]
+    forecast, backlog, budget = decision.steps
+    assert (forecast.reason, backlog.reason) == (Reason.DEMAND_FORECAST, Reason.BACKLOG)
+    engine, workload = PROFILE.engine(None), _workload()
     each = engine_share(P, engine, CONFIG.sla, workload)
-    waits = backlog_seconds(P, engine, workload, RoleLoad(waiting=WAITING))
-    arriving = rate * each
-    left = waits + (arriving - decision.current) * lead
+    burst, span = sum(BUSY[8 : 8 + BURST_BINS]), (BURST_BINS - 0.5) * BIN_SECONDS
+    slack = ttft_slack(P, engine, CONFIG.sla, workload)
+    demand = burst * each / (span + slack)
+    target = CONFIG.sla.ttft_seconds
+    assert target is not None
+    whole = sum(BUSY) * each / (SECONDS - BIN_SECONDS / 2 + slack)
     return [
-        *rows,
-        ("work that waits", f"{waits:.1f} s", f"{WAITING} * {each:.5f} = {waits:.1f}"),
-        ("left after the lead", f"{left:.1f} s",
-         f"{waits:.1f} + ({arriving:.2f} - {decision.current}) * {lead:g} = {left:.1f}"),
-        (f"`{backlog.reason}`", f"{backlog.before} -> {backlog.after}",
-         f"{arriving:.2f} + {left:.1f} / {lead:g} = {arriving + left / lead:.2f}, rounded up"),
+        *_work_of_one(P, share=each),
+        ("slack", f"{slack * 1e3:.0f} ms",
+         f"{target * 1e3:.0f} - {(target - slack) * 1e3:.0f} = {slack * 1e3:.0f}, "
+         "a long prompt's own TTFT in a shared batch"),
+        ("all that came", f"{whole:.2f} replicas",
+         f"{sum(BUSY)} * {each:.5f} / ({SECONDS - BIN_SECONDS / 2:g} + {slack:.3f}) = {whole:.2f}"),
+        ("the burst", f"{demand:.2f} replicas",
+         f"{burst} * {each:.5f} / ({span:g} + {slack:.3f}) = {demand:.2f}, which is more"),
+        *_provided(forecast, demand=demand),
+        *_cleared(backlog, current=decision.current, each=each),
         *_fitted(budget),
+        _foreseen(decision),
     ]  # fmt: skip
 
 
 def decode() -> list[Row]:
     """Return how many decode replicas are wanted, and why."""
-    decision, rows = _grown(D)
-    assert [step.reason for step in decision.steps] == [Reason.DEMAND_FORECAST]
-    return rows
+    decision = first_look()[1].decisions[D]
+    (forecast,) = decision.steps
+    each = engine_share(D, PROFILE.engine(None), CONFIG.sla, _workload())
+    rate = sum(BUSY) / SECONDS
+    demand = rate * each
+    return [
+        *_work_of_one(D, share=each),
+        ("in flight", f"{demand:.2f} replicas full", f"{rate:g} * {each:.5f} = {demand:.2f}"),
+        *_provided(forecast, demand=demand),
+        _foreseen(decision),
+    ]
+
+
+def _provided(step: Step, *, demand: float) -> list[Row]:
+    """Return the rows from the *demand* that was seen to what is provided for."""
+    headroom = step.inputs["headroom"]
+    need = demand * headroom
+    return [
+        ("forecast", f"{demand:.2f}", "nothing else was seen yet"),
+        ("headroom", f"{headroom:.3f}", "of the prior: no forecast could be judged"),
+        (f"`{step.reason}`", f"{step.before} -> {step.after}",
+         f"{demand:.2f} * {headroom:.3f} = {need:.2f}, rounded up"),
+    ]  # fmt: skip
+
+
+def _cleared(backlog: Step, *, current: int, each: float) -> list[Row]:
+    """Return the rows from the prompts that wait to the replicas that clear them."""
+    rate, lead = sum(BUSY) / SECONDS, CONFIG.lead_seconds
+    waits = backlog_seconds(P, PROFILE.engine(None), _workload(), RoleLoad(waiting=WAITING))
+    arriving = rate * each
+    left = waits + (arriving - current) * lead
+    return [
+        ("work that waits", f"{waits:.1f} s", f"{WAITING} * {each:.5f} = {waits:.1f}"),
+        ("work that arrives", f"{arriving:.2f} replicas",
+         f"{rate:g} * {each:.5f} = {arriving:.2f}"),
+        ("left after the lead", f"{left:.1f} s",
+         f"{waits:.1f} + ({arriving:.2f} - {current}) * {lead:g} = {left:.1f}"),
+        (f"`{backlog.reason}`", f"{backlog.before} -> {backlog.after}",
+         f"{arriving:.2f} + {left:.1f} / {lead:g} = {arriving + left / lead:.2f}, rounded up"),
+    ]  # fmt: skip
+
+
+def _foreseen(decision: Decision) -> Row:
+    """Return the row of what the number chosen and its neighbours are predicted to give."""
+    fewer, chosen, more = (
+        f"{one.replicas}: {format_share(one.attainment)}" for one in decision.alternatives
+    )
+    return ("attains", chosen, f"{fewer}; {more}")
 
 
 def _fitted(budget: Step) -> list[Row]:
@@ -155,8 +197,8 @@ def _fitted(budget: Step) -> list[Row]:
     ]  # fmt: skip
 
 
-def _workload(rate: float) -> Workload:
-    return Workload(rate_rps=rate, isl=ISL, osl=OSL)
+def _workload() -> Workload:
+    return Workload(rate_rps=sum(BUSY) / SECONDS, isl=ISL, osl=OSL)
 
 
 def shrinking() -> str:
@@ -174,15 +216,27 @@ def shrinking() -> str:
 
 def _calm() -> Iterator[tuple[float, Decision]]:
     """Yield what is decided about decode when the load falls after a minute, for four minutes."""
-    state, plan = first_look()
-    for turn in range(1, 61):
-        at = turn * SECONDS
-        fleet = {role: Replicas(ready=count) for role, count in plan.desired.items()}
-        state, plan = decide(
-            CONFIG,
-            PROFILE,
-            state,
-            Observation(at=at, fleet=fleet, traffic=traffic(BUSY if at <= 60 else CALM)),
-        )
+    seen = [traffic(BUSY)] * 12 + [traffic(CALM)] * 48
+    for at, plan in _decided(CONFIG, seen, *first_look()):
         if at >= 60:
             yield at - 60, plan.decisions[D]
+
+
+def bursts() -> str:
+    """Return why prefill is held for the next rush of a calm load with one every five minutes."""
+    seen = [traffic(CALM if turn % RUSH_EVERY else RUSH) for turn in range(1, 12 * RUSH_EVERY)]
+    config = replace(CONFIG, max_gpus=None)
+    *_, (_, plan) = _decided(config, seen, *first_look())
+    decision = plan.decisions[P]
+    return "```\n" + "".join(f"{sentence(step)}\n" for step in decision.steps) + "```\n"
+
+
+def _decided(
+    config: PolicyConfig, seen: Sequence[Traffic], state: PolicyState, plan: Plan
+) -> Iterator[tuple[float, Plan]]:
+    """Yield when and what is decided on each of *seen*, in a fleet that obeys at once."""
+    for turn, interval in enumerate(seen, start=1):
+        fleet = {role: Replicas(ready=count) for role, count in plan.desired.items()}
+        look = Observation(at=turn * SECONDS, fleet=fleet, traffic=interval)
+        state, plan = decide(config, PROFILE, state, look)
+        yield look.at, plan
