@@ -19,10 +19,8 @@ from planner.sim.machine.records import (
     Pool,
     Request,
     World,
-    fields_of,
-    moments,
-    table,
 )
+from planner.sim.machine.tables import fields_of, moments, table
 from planner.sim.machine.turn import ADVANCE, LOOK, LOSE, REACHED, RETIRED, WELCOME, turn
 from planner.sim.scenario import RemotePrefill as RemotePrefill
 from planner.sim.scenario import Router, Scenario

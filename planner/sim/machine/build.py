@@ -22,10 +22,8 @@ from planner.sim.machine.records import (
     Table,
     Transfer,
     World,
-    fields_of,
-    numbers,
-    table,
 )
+from planner.sim.machine.tables import fields_of, numbers, table
 from planner.traces import Trace
 
 _ENGINES = 16
