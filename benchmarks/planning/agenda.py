@@ -9,9 +9,10 @@ from planner.peers import PEERS
 
 HEADROOMS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 """Of the planner, whose curve these make; 1.0 is its default."""
-PEER_HEADROOMS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
+PEER_HEADROOMS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.5, 5.0)
+"""Of the peers; 1.0 is what their documents say."""
 LONG_HEADROOMS = (0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
-LONG_PEER_HEADROOMS = (1.0, 1.3, 1.75, 2.5)
+LONG_PEER_HEADROOMS = (1.0, 1.3, 1.75, 2.5, 4.0)
 COLD_STARTS = (5.0, 30.0)
 TRUTHS = (NOISE, DRAWN, SLOWER, FASTER)
 VARIED = ("conversation", "mooncake", "weekday")

@@ -98,10 +98,9 @@ def over_oracle_at_target(rows: list[Row]) -> float | None:
 
 
 def hours_at(attainment: float, rows: list[Row]) -> float | None:
-    """Return the GPU-hours at which a curve comes to *attainment*; None where it starts above."""
-    for (_, low), (hours, high) in pairwise(curve := _curve(rows)):
+    """Return the GPU-hours at which a curve comes to *attainment*; None where it does not cross."""
+    for (before, low), (hours, high) in pairwise(_curve(rows)):
         if low < attainment <= high:
-            before = curve[curve.index((hours, high)) - 1][0]
             return before + (hours - before) * (attainment - low) / (high - low)
     return None
 
