@@ -14,7 +14,7 @@ from agenda import SHORT, full, short
 from crew import run_all
 from document import document
 from jobs import Job, Row
-from loads import LOADS, TRACES
+from loads import EXCERPT, LOADS, TRACES
 from page import tables, write_page
 from plot import plot
 from store import Store, commit_name
@@ -66,12 +66,12 @@ def _arguments() -> argparse.Namespace:
 
 def _loads(given: argparse.Namespace) -> list[str]:
     """Return the loads asked for whose recordings are there, and say which are skipped."""
-    names = given.loads or (SHORT if given.short else LOADS)
+    names = given.loads or (SHORT if given.short else [name for name in LOADS if name != EXCERPT])
     there = [name for name in names if LOADS[name].is_there(given.traces)]
     for name in names:
         if name not in there:
             print(f"{name}: skipped, {given.traces / str(LOADS[name].file)} is not there")
-    return there
+    return there or [EXCERPT] * given.short
 
 
 def _run(jobs: Sequence[Job], store: Store, given: argparse.Namespace) -> list[Job]:

@@ -14,6 +14,8 @@ TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces"
 CONVERSATION = "azure_conv.csv"
 CODE = "azure_code_first_half.csv"
 MOONCAKE = "mooncake_conversation.jsonl"
+EXCERPT = "excerpt"
+"""The load that needs no recording, for the short form where there is none."""
 
 _CHAT = Sla(ttft_seconds=0.5, itl_seconds=0.05, attainment=0.99)
 # The longest prompts take 9.4 s alone on an engine.
@@ -53,6 +55,10 @@ def _weekday(folder: Path, seed: int) -> Trace:
 
 def _week(folder: Path, seed: int) -> Trace:
     return week(open_trace(folder / CONVERSATION), seed=seed)
+
+
+def _excerpt(_: Path, seed: int) -> Trace:
+    return weekday(open_trace("bundled:azure-conv"), seed=seed, squeeze=24.0)
 
 
 def _sine(_: Path, seed: int) -> Trace:
@@ -117,6 +123,13 @@ LOADS = {
             seen="unseen",
             file=None,
             make=_sine,
+        ),
+        Load(
+            name=EXCERPT,
+            title="weekday in 1 h, from the bundled five minutes of Azure conversation",
+            seen="unseen",
+            file=None,
+            make=_excerpt,
         ),
     )
 }
