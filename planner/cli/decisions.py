@@ -72,9 +72,12 @@ def foreseen_lines(decision: Decision) -> list[str]:
 
 
 def warm_spares(decision: Decision) -> Step | None:
-    """Return the step by which *decision* holds replicas for bursts to come, if it has one."""
+    """Return the step by which *decision* holds replicas for bursts to come, if it has one.
+
+    A single one is no more than what rounding up makes of it.
+    """
     for step in decision.steps:
-        if step.reason is Reason.BURSTS and step.inputs.get("warm_spares"):
+        if step.reason is Reason.BURSTS and step.inputs.get("warm_spares", 0) > 1:
             return step
     return None
 
@@ -95,7 +98,7 @@ def spares_lines(spares: Mapping[Role, Step], bounds: Mapping[Role, Bounds]) -> 
         for role, step in spares.items()
         if bounds[role].minimum < step.after
     )
-    advice = f"Bursts end before a replica starts. To hold enough from the start: {flags}"
+    advice = f"Demand rises faster than replicas start. To hold enough from the start: {flags}"
     return [f"This load needs warm spares: {held}", *([advice] if flags else [])]
 
 

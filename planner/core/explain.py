@@ -37,7 +37,7 @@ def _forecast(step: Step) -> str:
 def _bursts(step: Step) -> str:
     off, spares = step.inputs["headroom"], step.inputs["warm_spares"]
     held = f"so {spares:.0f} of {step.after} replicas are held as warm spares"
-    return f"forecasts were off by {off:.1f}x, {held if spares else 'and no spares are needed'}"
+    return f"forecasts were off by {off:.1f}x, {held if spares else 'which twice of them covers'}"
 
 
 def _tolerance(step: Step) -> str:

@@ -39,18 +39,23 @@ def by_forecast(decision: Decision, situation: Situation) -> Decision:
 
 
 def by_bursts(decision: Decision, situation: Situation) -> Decision:
-    """Hold what the last bursts needed, where they outrun every forecast."""
-    if situation.burst is None:
+    """Hold what the last bursts needed, where they outrun every forecast.
+
+    Where twice the forecast is more than that, nothing is held for bursts.
+    """
+    burst, forecast = situation.burst, situation.forecast
+    if burst is None:
         return decision
     tolerable = _is_tolerable(situation.need, decision, situation)
     needed = decision.current if tolerable else ceil(situation.need)
-    usual = ceil(situation.config.headroom * situation.forecast * _USUAL_HEADROOM)
+    usual = ceil(situation.config.headroom * forecast * _USUAL_HEADROOM)
+    spares = needed - usual if burst > forecast * BURST_HEADROOM else 0
     return decision.judged(
         Reason.BURSTS,
         needed,
         headroom=situation.headroom,
-        burst_replicas=situation.burst,
-        warm_spares=float(max(0, needed - usual)),
+        burst_replicas=burst,
+        warm_spares=float(max(0, spares)),
     )
 
 

@@ -32,7 +32,7 @@ TOLD = "This load needs warm spares: 20 of 31 prefill replicas and 2 of 3 decode
             1,
             [
                 TOLD,
-                "Bursts end before a replica starts. To hold enough from the start: "
+                "Demand rises faster than replicas start. To hold enough from the start: "
                 "--min prefill=31 --min decode=3",
             ],
             id="not yet held",
@@ -42,7 +42,7 @@ TOLD = "This load needs warm spares: 20 of 31 prefill replicas and 2 of 3 decode
             3,
             [
                 TOLD,
-                "Bursts end before a replica starts. To hold enough from the start: "
+                "Demand rises faster than replicas start. To hold enough from the start: "
                 "--min prefill=31",
             ],
             id="one held",

@@ -42,7 +42,7 @@ CASES = [
     pytest.param(
         Reason.BURSTS,
         {"headroom": 3.14, "burst_replicas": 2.6, "warm_spares": 0.0},
-        "Bursts: forecasts were off by 3.1x, and no spares are needed",
+        "Bursts: forecasts were off by 3.1x, which twice of them covers",
         id="bursts within what is expected",
     ),
     pytest.param(
