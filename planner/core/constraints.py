@@ -1,5 +1,6 @@
 """What becomes of needs: held on the way down, bounded, and fitted into the GPU budget."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.core.budget import fitted, started
@@ -8,6 +9,7 @@ from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
+from planner.core.situation import Situation
 from planner.core.stabilize import remaining_seconds
 from planner.core.state import PolicyState
 
@@ -15,7 +17,12 @@ Decisions = dict[Role, Decision]
 
 
 def stabilized(
-    config: PolicyConfig, state: PolicyState, decisions: Decisions, *, at: float
+    config: PolicyConfig,
+    state: PolicyState,
+    decisions: Decisions,
+    situations: Mapping[Role, Situation],
+    *,
+    at: float,
 ) -> tuple[PolicyState, Decisions]:
     """Return *decisions* shrinking only to what a whole window needed, and the state with it.
 
@@ -28,7 +35,8 @@ def stabilized(
         needs = with_sample(
             memory.needs, at, float(decision.desired), window_seconds=config.hold_seconds
         )
-        roles[role] = replace(memory, needs=needs)
+        highs = situations[role].highs if role in situations else memory.highs
+        roles[role] = replace(memory, highs=highs, needs=needs)
         calm[role] = _stabilized(config, needs, decision, at=at, known_seconds=known_seconds)
     return PolicyState(at=state.at, since=state.since, flows=state.flows, roles=roles), calm
 

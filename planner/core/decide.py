@@ -36,7 +36,7 @@ def decide(
     if _is_known(config, observation):
         state = resumed(config, state, observation.at)
         state, decisions, situations = _needs(config, engines, state, observation)
-        state, decisions = stabilized(config, state, decisions, at=observation.at)
+        state, decisions = stabilized(config, state, decisions, situations, at=observation.at)
     else:
         decisions = _held(config, observation)
     decisions = within_bounds(config, decisions)

@@ -5,7 +5,7 @@ by a factor of three. So each forecast is kept until its time has come, compared
 arrive, and the quantile of those ratios is the headroom of the next one.
 """
 
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log
@@ -122,7 +122,7 @@ def _with_errors(
     weights = [weight * fade for weight in errors]
     for demand, requests in zip(interval.demands, interval.requests, strict=True):
         if requests:
-            weights[_bucket(demand / due if due > 0 else _MOST_RATIO)] += requests
+            weights[bisect(_EDGES, demand / due) if due > 0 else BUCKETS - 1] += requests
     return tuple(weights)
 
 
@@ -143,19 +143,16 @@ def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | No
     return (None, promises) if past < 0 else (promises[past][1], promises[past:])
 
 
-def _bucket(ratio: float) -> int:
-    if ratio <= _LEAST_RATIO:
-        return 0
-    return min(BUCKETS - 1, int(log(ratio / _LEAST_RATIO) / _SPAN * BUCKETS))
-
-
 def _ratio(position: float) -> float:
     """Return the ratio at *position* buckets from the left edge."""
     return _LEAST_RATIO * exp(position / BUCKETS * _SPAN)
 
 
+_EDGES = tuple(_ratio(position) for position in range(1, BUCKETS))
+"""Ratios at which one bucket ends and the next begins."""
+
 _PRIORS = {
-    role: tuple((_bucket(ratio * first), share) for share, ratio in _PRIOR_SHAPE)
+    role: tuple((bisect(_EDGES, ratio * first), share) for share, ratio in _PRIOR_SHAPE)
     for role, first in _FIRST_HEADROOM.items()
 }
 

@@ -18,6 +18,7 @@ LOOK_BACK = 240
 
 # All short spans, then each a tenth longer: work / span changes little in between.
 _SPANS = np.unique(np.round(np.geomspace(1, LOOK_BACK, 48)).astype(int))
+_MIDDLES = _SPANS[:, None] - 0.5
 
 
 def servers(
@@ -31,17 +32,17 @@ def servers(
     total = np.zeros(LOOK_BACK + bins + 1)
     taken = min(len(work), LOOK_BACK + bins)
     np.cumsum(work[len(work) - taken :], out=total[len(total) - taken :])
-    ends, starts = _edges(bins)
-    spans = (_SPANS - 0.5) * bin_seconds + slack_seconds
-    needed: NDArray[np.float64] = ((total[ends] - total[starts]) / spans).max(1)
+    spans = _MIDDLES * bin_seconds + slack_seconds
+    arrived = total[LOOK_BACK + 1 :] - total.take(_starts(bins))
+    needed: NDArray[np.float64] = np.maximum.reduce(arrived / spans)
     return needed
 
 
 @lru_cache(maxsize=16)
-def _edges(bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the spans that end at each of the last *bins* bins end, and where they start."""
-    ends = np.arange(LOOK_BACK + 1, LOOK_BACK + bins + 1)[:, None]
-    return ends, ends - _SPANS
+def _starts(bins: int) -> NDArray[np.int64]:
+    """Return where the spans start that end at each of the last *bins* bins: a row for a span."""
+    starts: NDArray[np.int64] = np.arange(LOOK_BACK + 1, LOOK_BACK + bins + 1) - _SPANS[:, None]
+    return starts
 
 
 def spread(

@@ -149,10 +149,12 @@ def _target(role: Role, engine: EngineModel, slowness: float, seen: Seen) -> Tar
 
 
 def _interval(seen: Seen, demands: Demands, requests: tuple[int, ...]) -> Interval:
+    if max(demands) > _MOST_REPLICAS:
+        demands = tuple([min(demand, _MOST_REPLICAS) for demand in demands])
     return Interval(
         at=seen.observation.at,
         seconds=seen.traffic.seconds,
-        demands=tuple([min(demand, _MOST_REPLICAS) for demand in demands]),
+        demands=demands,
         requests=requests,
     )
 

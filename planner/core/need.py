@@ -1,7 +1,6 @@
 """What every role needs to hold the SLA, from its own memory and the present observation."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from planner.core.engine import EngineModel
 from planner.core.headroom import Errors
@@ -33,17 +32,16 @@ def needs_by_sla(
     roles, decisions, situations = {}, {}, {}
     for role, engine in engines.items():
         before = state.role(role)
-        memory, target = remembered(role, engine, before, seen)
+        roles[role], target = remembered(role, engine, before, seen)
         decision = Decision.unmoved(role, observation.replicas(role).current)
         if target is None:
-            roles[role] = memory
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
         situations[role] = situation = Situation(
             at=observation.at,
             config=config,
             target=target,
-            memory=memory,
+            memory=roles[role],
             replicas=observation.replicas(role),
             load=observation.load.get(role, _NO_LOAD),
             # As known before the present interval is judged: one that turns out high then raises
@@ -51,7 +49,6 @@ def needs_by_sla(
             errors=Errors.of(role, before.demand, windows=config.windows),
         )
         decisions[role] = _needed(decision, situation)
-        roles[role] = replace(memory, highs=situation.highs)
     state = PolicyState(at=state.at, since=state.since, flows=seen.flows, roles=roles)
     return state, decisions, situations
 
@@ -69,4 +66,4 @@ def _needed(decision: Decision, situation: Situation) -> Decision:
             return decision
     for step in STEPS:
         decision = step(decision, situation)
-    return replace(decision, raw=decision.desired)
+    return decision.asked()

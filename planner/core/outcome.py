@@ -1,7 +1,6 @@
 """Puts decisions together into a plan: GPUs, cost, and the attainment it should bring."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import prod
 
 from planner.core.plan import Alternative, Decision, Gpus, Plan
@@ -36,8 +35,8 @@ def plan_of(
         gpus=gpus,
         cost_per_hour=None if price is None else price * gpus.desired,
         current_cost_per_hour=None if price is None else price * gpus.current,
-        attainment=_attainment(desired, situations),
-        current_attainment=_attainment(current, situations),
+        attainment=_attainment(decisions, desired, situations),
+        current_attainment=_attainment(decisions, current, situations),
     )
 
 
@@ -50,22 +49,37 @@ def _compared(
     hourly = None if price is None else price * config.gpus_per_replica(decision.role)
     counts = range(max(0, decision.desired - 1), decision.desired + 2)
     alternatives = tuple(
-        Alternative(
-            replicas=count,
-            attainment=situation.attainment(count),
-            cost_per_hour=None if hourly is None else hourly * count,
-        )
-        for count in counts
+        [
+            Alternative(
+                replicas=count,
+                attainment=situation.attainment(count),
+                cost_per_hour=None if hourly is None else hourly * count,
+            )
+            for count in counts
+        ]
     )
-    return replace(decision, alternatives=alternatives)
+    return decision.compared(alternatives)
 
 
 def _gpus(config: PolicyConfig, replicas: Mapping[Role, int]) -> int:
     return sum(count * config.gpus_per_replica(role) for role, count in replicas.items())
 
 
-def _attainment(replicas: Mapping[Role, int], situations: Mapping[Role, Situation]) -> float | None:
+def _attainment(
+    decisions: Mapping[Role, Decision],
+    replicas: Mapping[Role, int],
+    situations: Mapping[Role, Situation],
+) -> float | None:
     """Return the share of requests for which every role does its part; None when one is unknown."""
     if not situations or len(situations) < len(replicas):
         return None
-    return prod(situations[role].attainment(count) for role, count in replicas.items())
+    shares = [_share(decisions[role], situations[role], count) for role, count in replicas.items()]
+    return prod(shares)
+
+
+def _share(decision: Decision, situation: Situation, replicas: int) -> float:
+    """Return the attainment with *replicas*, which mostly is one of the alternatives."""
+    for alternative in decision.alternatives:
+        if alternative.replicas == replicas:
+            return alternative.attainment
+    return situation.attainment(replicas)

@@ -1,6 +1,7 @@
 """The largest value of a sliding window, kept as the few samples that can still become it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 Peaks = tuple[tuple[float, float], ...]
 """(at, value) samples, older ones larger: each is the maximum of the window from it on."""
@@ -16,13 +17,15 @@ def with_sample(
     The newest sample before the window's start stays out; at most *most* are kept, near-equal
     neighbours being merged into the larger value at the later time, which can only err upwards.
     """
-    kept = tuple(p for p in peaks if p[0] > at - window_seconds and p[1] > value)
+    start = at - window_seconds
+    kept = [peak for peak in peaks if peak[0] > start and peak[1] > value]
     joined = (*kept, (at, value))
     return joined if len(joined) <= most else _merged(joined)
 
 
 def _merged(peaks: Peaks) -> Peaks:
-    index = min(range(len(peaks) - 1), key=lambda i: peaks[i][1] - peaks[i + 1][1])
+    gaps = [older - newer for (_, older), (_, newer) in pairwise(peaks)]
+    index = gaps.index(min(gaps))
     merged = (peaks[index + 1][0], peaks[index][1])
     return (*peaks[:index], merged, *peaks[index + 2 :])
 

@@ -86,6 +86,27 @@ class Decision:
             steps=(*self.steps, step),
         )
 
+    def asked(self) -> "Decision":
+        """Return this decision as what the load asks for."""
+        return Decision(
+            role=self.role,
+            current=self.current,
+            raw=self.desired,
+            desired=self.desired,
+            steps=self.steps,
+        )
+
+    def compared(self, alternatives: tuple[Alternative, ...]) -> "Decision":
+        """Return this decision with its *alternatives*."""
+        return Decision(
+            role=self.role,
+            current=self.current,
+            raw=self.raw,
+            desired=self.desired,
+            steps=self.steps,
+            alternatives=alternatives,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpus:

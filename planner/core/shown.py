@@ -5,7 +5,7 @@ how many requests are in flight at once. Otherwise, and for engines that do both
 says what the interval's rate would need if it went on.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 
@@ -74,23 +74,27 @@ def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     from planner.core.horn import LOOK_BACK, servers, spread  # loads numpy
 
     engine, workload = target.engine, target.workload
-    law, step = engine.prefill, arrivals.bin_seconds
-    base = _base_seconds(engine, workload)
+    step, base = arrivals.bin_seconds, _base_seconds(engine, workload)
+    token, token_squared = engine.prefill.token_seconds, engine.prefill.token_squared_seconds
     work = list(recent.work)
     start = len(work) - recent.ahead
-    for index, count in enumerate(arrivals.counts):
-        if count:
-            isl, squared = arrivals.isl[index], arrivals.isl_squared[index]
-            seconds = law.token_seconds * isl + law.token_squared_seconds * squared
-            # The long ones are most of the work: it is due over the time that they take.
-            longest = law.marginal_seconds(squared / isl) if isl else 0.0
-            spread(work, start + index, seconds + base * count, longest=longest, bin_seconds=step)
     end = start + len(arrivals.counts)
     work.extend(repeat(0.0, end - len(work)))
+    bins = zip(arrivals.counts, arrivals.isl, arrivals.isl_squared, strict=True)
+    for at, (count, isl, squared) in enumerate(bins, start):
+        if count:
+            seconds = token * isl + token_squared * squared + base * count
+            # The long ones are most of the work: it is due over the time that they take.
+            long = squared / isl if isl else 0.0
+            longest = long * (token + token_squared * long)
+            if longest < step:  # as nearly always: it saves a call for each bin
+                work[at] += seconds
+            else:
+                spread(work, at, seconds, longest=longest, bin_seconds=step)
     slack = _slack_seconds(target)
     demands = servers(work[:end], bins=len(arrivals.counts), bin_seconds=step, slack_seconds=slack)
     kept = tuple(work[max(0, end - LOOK_BACK) :])
-    return tuple(demands.tolist()), replace(recent, work=kept, ahead=len(work) - end)
+    return tuple(demands.tolist()), Recent(work=kept, ahead=len(work) - end)
 
 
 def _base_seconds(engine: EngineModel, workload: Workload) -> float:
@@ -119,7 +123,7 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     seen = recent.seen_seconds + step * len(arrivals.counts)
     if recent.seen_seconds < stay:
         mean = (recent.seen_seconds * recent.held + share * sum(arrivals.counts)) / seen
-        started = replace(recent, seen_seconds=seen, held=mean, busy=mean)
+        started = Recent(seen_seconds=seen, held=mean, busy=mean)
         return (mean,) * len(arrivals.counts), started
     gain = step / (step + stay)
     held, busy = recent.held, recent.busy
@@ -128,4 +132,4 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
         held += gain * (share * count / step - held)
         busy += gain * (held - busy)
         demands.append(busy)
-    return tuple(demands), replace(recent, seen_seconds=seen, held=held, busy=busy)
+    return tuple(demands), Recent(seen_seconds=seen, held=held, busy=busy)

@@ -50,7 +50,7 @@ class Situation:
         """A further factor while more requests are late than the SLA allows."""
         return lateness_factor(self.memory.late_share, attainment=self.config.sla.attainment)
 
-    @property
+    @cached_property
     def need(self) -> float:
         """Replicas to provide, as a real number.
 

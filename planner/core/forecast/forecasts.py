@@ -116,7 +116,7 @@ def without_past(state: Forecasts) -> Forecasts:
 
 
 def _values(state: Forecasts, ahead_seconds: float) -> Values:
-    return tuple(_value(state, member, ahead_seconds) for member in MEMBERS)
+    return tuple([_value(state, member, ahead_seconds) for member in MEMBERS])
 
 
 def _value(state: Forecasts, member: Member, ahead_seconds: float) -> float | None:
@@ -165,8 +165,10 @@ def _judged(
     scores: tuple[Score, ...], due: Values, *, value: float, weight: float, fade: float
 ) -> tuple[Score, ...]:
     return tuple(
-        score
-        if forecast is None
-        else score.judged(value=value, forecast=forecast, weight=weight, fade=fade)
-        for score, forecast in zip(scores, due, strict=True)
+        [
+            score
+            if forecast is None
+            else score.judged(value=value, forecast=forecast, weight=weight, fade=fade)
+            for score, forecast in zip(scores, due, strict=True)
+        ]
     )

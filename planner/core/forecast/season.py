@@ -39,7 +39,7 @@ class Season:
 
     def __post_init__(self) -> None:
         """Raise ValueError for another number of slots, as an old file may hold."""
-        if len(self.levels) != 2 * round(self.period_seconds / SLOT_SECONDS):
+        if len(self.levels) * SLOT_SECONDS != 2 * self.period_seconds:
             raise ValueError(f"{len(self.levels)} digits for a season of {self.period_seconds:g} s")
 
     @classmethod
