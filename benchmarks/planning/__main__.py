@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--loads", nargs="*", choices=list(LOADS), help="only these")
     parser.add_argument("--resume", action="store_true", help="keep the rows of the last run")
     parser.add_argument("--again", nargs="*", default=(), help="policies to run again with it")
-    parser.add_argument("--minutes", type=float, default=60.0, help="start no run after these")
+    parser.add_argument("--minutes", type=float, default=55.0, help="start no run after these")
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 

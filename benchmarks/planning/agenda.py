@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jobs import COLD_START, DRAWN, FASTER, FIXED, NOISE, ORACLE, PLANNER, SLOWER, Job
-from loads import LOADS, Load
+from loads import LOADS, TUNED, Load
 
 from planner.peers import PEERS
 
@@ -12,12 +12,12 @@ HEADROOMS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 PEER_HEADROOMS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.5, 5.0)
 """Of the peers; 1.0 is what their documents say."""
 LONG_HEADROOMS = (0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
-LONG_PEER_HEADROOMS = (1.0, 1.3, 1.75, 2.5, 4.0)
+LONG_PEER_HEADROOMS = (1.0, 1.4, 2.0, 3.5)
 COLD_STARTS = (5.0, 30.0)
 TRUTHS = (NOISE, DRAWN, SLOWER, FASTER)
 VARIED = ("conversation", "mooncake", "weekday")
 """Loads on which cold starts and wrong profiles are tried."""
-ORACLE_SEEDS = {"conversation": 2, "mooncake": 2, "weekday": 3, "weekday-tuned": 1, "week": 1}
+ORACLE_SEEDS = {"conversation": 2, "mooncake": 2, "weekday": 3, TUNED: 1, "week": 1}
 """How many seeds perfect foresight is searched for, where a search takes minutes."""
 _LONG_SEARCH = 150
 """Replays for a long load: 60 found 46.6 and 150 found 46.2 GPU-hours on a weekday."""
@@ -49,24 +49,27 @@ def short(loads: Sequence[str]) -> list[Job]:
 
 def _ranked(load: Load) -> Iterator[Ranked]:
     """Yield each job of *load* with its rank: the default, one seed of everything, the rest."""
-    headrooms = LONG_HEADROOMS if load.is_long else HEADROOMS
-    peer_headrooms = LONG_PEER_HEADROOMS if load.is_long else PEER_HEADROOMS
-    is_all = load.name != "weekday-tuned"
     for place, seed in enumerate(load.seeds):
         yield 0, Job(load=load.name, seed=seed, policy=PLANNER)
         late = 2 * min(place, 1) + load.is_long
-        for headroom in headrooms if is_all else ():
-            if headroom != 1.0:
-                yield 2 + late, Job(load=load.name, seed=seed, policy=PLANNER, headroom=headroom)
-        for peer in PEERS if is_all else ():
-            for headroom in peer_headrooms:
-                rank = (1 if headroom == 1.0 else 3) + late
-                yield rank, Job(load=load.name, seed=seed, policy=peer, headroom=headroom)
-        yield 1 + late, Job(load=load.name, seed=seed, policy=FIXED)
         if place < ORACLE_SEEDS.get(load.name, len(load.seeds)):
             yield 1.5 + late, _oracle(load, seed)
+        if load.name != TUNED:
+            yield from _compared(load, seed, late=late)
         if load.name in VARIED:
             yield from _varied(load.name, seed, rank=2 + late)
+
+
+def _compared(load: Load, seed: int, *, late: int) -> Iterator[Ranked]:
+    """Yield who the planner is compared with, and what its own curve is made of."""
+    yield 1 + late, Job(load=load.name, seed=seed, policy=FIXED)
+    for peer in PEERS:
+        for headroom in LONG_PEER_HEADROOMS if load.is_long else PEER_HEADROOMS:
+            rank = (1 if headroom == 1.0 else 3) + late
+            yield rank, Job(load=load.name, seed=seed, policy=peer, headroom=headroom)
+    for headroom in LONG_HEADROOMS if load.is_long else HEADROOMS:
+        if headroom != 1.0:
+            yield 2 + late, Job(load=load.name, seed=seed, policy=PLANNER, headroom=headroom)
 
 
 def _oracle(load: Load, seed: int) -> Job:

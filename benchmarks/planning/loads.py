@@ -14,6 +14,8 @@ TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces"
 CONVERSATION = "azure_conv.csv"
 CODE = "azure_code_first_half.csv"
 MOONCAKE = "mooncake_conversation.jsonl"
+TUNED = "weekday-tuned"
+"""The load that shows only how far what was tuned on flatters."""
 EXCERPT = "excerpt"
 """The load that needs no recording, for the short form where there is none."""
 
@@ -100,7 +102,7 @@ LOADS = {
             is_long=True,
         ),
         Load(
-            name="weekday-tuned",
+            name=TUNED,
             title="the same weekday, seeds tuned on",
             seen="tuned on",
             file=CONVERSATION,

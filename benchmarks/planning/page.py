@@ -18,7 +18,7 @@ from figures import (
     point,
 )
 from jobs import FIXED, ORACLE, PLANNER, Row
-from loads import LOADS
+from loads import LOADS, TUNED
 
 from planner.peers import PEERS
 
@@ -97,7 +97,7 @@ def _peers(by: _By) -> str:
                 _points(by_seed(rows, below_fixed)),
             )
             for name, rows in by.items()
-            if name != "weekday-tuned"
+            if name != TUNED
         ),
     )
 

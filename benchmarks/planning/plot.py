@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from figures import Mean, Point, chosen, number, point, points
 from jobs import FIXED, ORACLE, PLANNER, Row
-from loads import LOADS
+from loads import LOADS, TUNED
 
 from planner.charts import Axis, Dot, Dots, Level, Unit, scatter, sheet
 from planner.peers import PEERS
@@ -19,7 +19,7 @@ def plot(rows: Sequence[Row]) -> str:
     charts = []
     for name, load in LOADS.items():
         own = [row for row in rows if row["load"] == name]
-        if own and name != "weekday-tuned":
+        if own and name != TUNED:
             charts.append((load.title, _chart(own)))
     return sheet(charts)
 
