@@ -19,6 +19,7 @@ _LEAST_RATIO = 0.25
 _MOST_RATIO = 8.0
 _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
+_DIGITS = 4
 _MOST_BURSTS = 16
 # Headroom before there is evidence. Decode averages over a request's stay, so its demand varies
 # less.
@@ -130,7 +131,7 @@ def _promised(promises: Peaks, at: float, forecast: float, *, lead_seconds: floa
     """Return *promises* with the *forecast* made *at*, to be judged a lead later."""
     if promises and at - promises[-1][0] < lead_seconds / (_MOST_PROMISES - 2):
         return promises
-    return (*promises, (at, forecast))[-_MOST_PROMISES:]
+    return (*promises, (at, round(forecast, _DIGITS)))[-_MOST_PROMISES:]
 
 
 def _due(promises: Peaks, at: float, *, lead_seconds: float) -> tuple[float | None, Peaks]:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 LOOK_BACK = 240
 """Bins that the longest span has: longer ones only tell the mean."""
 
+DIGITS = 6
+"""Work is kept to the microsecond: more digits are most of a state's size, and say nothing."""
+
 # All short spans, then each a tenth longer: work / span changes little in between.
 _SPANS = np.unique(np.round(np.geomspace(1, LOOK_BACK, 48)).astype(int))
 _MIDDLES = _SPANS[:, None] - 0.5
@@ -57,7 +60,7 @@ def spread(
     if len(work) < at + bins:
         work.extend([0.0] * (at + bins - len(work)))
     if bins == 1:
-        work[at] += seconds
+        work[at] = round(work[at] + seconds, DIGITS)
         return
     for index in range(at, at + bins):
-        work[index] += seconds / bins
+        work[index] = round(work[index] + seconds / bins, DIGITS)

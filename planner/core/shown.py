@@ -71,7 +71,7 @@ def by_arrivals(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Dem
 
 def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
     """Return the engines by which every prompt would have been prefilled in time."""
-    from planner.core.horn import LOOK_BACK, servers, spread  # loads numpy
+    from planner.core.horn import DIGITS, LOOK_BACK, servers, spread  # loads numpy
 
     engine, workload = target.engine, target.workload
     step, base = arrivals.bin_seconds, _base_seconds(engine, workload)
@@ -88,7 +88,7 @@ def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
             long = squared / isl if isl else 0.0
             longest = long * (token + token_squared * long)
             if longest < step:  # as nearly always: it saves a call for each bin
-                work[at] += seconds
+                work[at] = round(work[at] + seconds, DIGITS)
             else:
                 spread(work, at, seconds, longest=longest, bin_seconds=step)
     slack = _slack_seconds(target)
