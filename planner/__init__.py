@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from planner.core.workload import Workload as Workload
     from planner.profiles import load_profile as load_profile
     from planner.sim.backtest import backtest as backtest
+    from planner.sim.oracle import oracle as oracle
+    from planner.sim.run import Scenario as Scenario
     from planner.sim.run import simulate as simulate
+    from planner.sim.score import score as score
 
 _HOMES = {
     "Observation": "planner.core.observation",
@@ -30,12 +33,15 @@ _HOMES = {
     "PolicyState": "planner.core.state",
     "Profile": "planner.core.profile",
     "Role": "planner.core.role",
+    "Scenario": "planner.sim.run",
     "Sizing": "planner.core.sizing",
     "Sla": "planner.core.sla",
     "Workload": "planner.core.workload",
     "backtest": "planner.sim.backtest",
     "decide": "planner.core.decide",
     "load_profile": "planner.profiles",
+    "oracle": "planner.sim.oracle",
+    "score": "planner.sim.score",
     "simulate": "planner.sim.run",
     "size": "planner.core.sizing",
 }

@@ -23,7 +23,8 @@ def documents() -> list[Path]:
 def lines(text: str) -> Iterator[str]:
     for block in _BLOCK.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
-            if match := re.search(r"(?:^|\| *)(planner .*)", line):
+            # A name followed by more than one space is a row of a table.
+            if match := re.search(r"(?:^|\| *)(planner (?! ).*)", line):
                 yield match[1]
     # ADRs may talk of commands to come; a mere name followed by words is prose.
     yield from _INLINE.findall(_BLOCK.sub("", text))
