@@ -15,17 +15,6 @@ from planner.core.workload import Workload
 _SHARED_PROMPTS = 4
 
 
-def busy_replicas(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
-    """Return how many replicas of *role* the work of *workload* keeps busy, as a real number.
-
-    What is needed within the SLA is more; see `planner.core.predict`. Infinite when an engine
-    cannot hold even one request of it. A looser target never needs more.
-    """
-    if not workload.rate_rps:
-        return 0.0
-    return workload.rate_rps * engine_share(role, engine, sla, workload)
-
-
 def engine_share(role: Role, engine: EngineModel, sla: Sla, workload: Workload) -> float:
     """Return the engine-seconds that one request of *workload* takes of a replica of *role*.
 
@@ -55,13 +44,6 @@ def prefill_seconds(engine: EngineModel, workload: Workload) -> float:
     return marginal_prefill_seconds(engine, workload) + engine.prefill.base_seconds * (
         min(1.0, workload.isl / filled)
     )
-
-
-def prefill_second_moment_ratio(engine: EngineModel, workload: Workload) -> float:
-    """Return the mean square of the prefill times over the square of their mean: 1 if all equal."""
-    law = engine.prefill
-    slope = law.token_seconds + 2 * law.token_squared_seconds * workload.isl
-    return 1 + slope**2 * workload.isl_variance / prefill_seconds(engine, workload) ** 2
 
 
 def marginal_prefill_seconds(engine: EngineModel, workload: Workload) -> float:

@@ -11,6 +11,9 @@ from planner.core.sla import Sla
 from planner.core.ttft import ttft_attainment
 from planner.core.workload import Workload
 
+# An average that fades for an hour of silence gets near 0; products of it then are 0.
+_LEAST_RATE_RPS = 1e-12
+
 
 def attainment(
     engines: Mapping[Role, EngineModel],
@@ -60,7 +63,7 @@ def role_attainment(
 
     For prefill, *step_seconds* is the mean step of the decode replicas; None takes idle ones.
     """
-    if not workload.rate_rps:
+    if workload.rate_rps < _LEAST_RATE_RPS:
         return best_attainment(role, engine, sla, workload)
     if not replicas:
         return 0.0

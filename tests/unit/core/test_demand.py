@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from planner.core.demand import batch_held, busy_replicas, engine_share, prefill_seconds
+from planner.core.demand import batch_held, engine_share, prefill_seconds
 from planner.core.predict import attainment, best_attainment, role_attainment
 from planner.core.role import Role
 from planner.core.sla import Sla
@@ -22,6 +22,13 @@ roles = st.sampled_from(Role)
 rates = st.floats(0.0, 500.0)
 targets = st.none() | st.floats(0.001, 30.0)
 attainments = st.floats(0.5, 0.999)
+
+
+def busy_replicas(role, engine, sla, workload):
+    """Return how many replicas the work keeps busy."""
+    if not workload.rate_rps:
+        return 0.0
+    return workload.rate_rps * engine_share(role, engine, sla, workload)
 
 
 @st.composite
