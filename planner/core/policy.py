@@ -203,7 +203,7 @@ class PolicyConfig:
             among=MEMBERS if self.forecaster is Forecaster.ENSEMBLE else (Member.LEVEL,),
             burst_seconds=_STEADY_LEADS * self.lead_seconds,
             memory_seconds=7200.0,
-            warm_up_seconds=max(3 * self.lead_seconds, 10 * self.interval_seconds),
+            warm_up_seconds=max(3 * self.lead_seconds, 50 * self.interval_seconds),
             prior_seconds=1200.0,
         )
 

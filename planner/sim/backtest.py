@@ -19,6 +19,9 @@ from planner.sim.result import SimResult
 from planner.sim.run import Scenario, simulate, unheard
 from planner.traces import Trace, head
 
+# Long enough to tell a load.
+_BEGINNING_SECONDS = 90.0
+
 
 class Decisions:
     """`decide` as a policy of the simulator; *plans* are all that it made, in order."""
@@ -80,8 +83,8 @@ def opening_fleet(trace: Trace, config: PolicyConfig, profile: Profile) -> dict[
     That is a deployment which fits its traffic so far; what follows is the policy's to meet.
     Raises SlaInfeasible, and TraceError for a trace without requests.
     """
-    # Long enough to tell the load, and what a policy cannot answer anyway.
-    beginning = head(trace, max(30.0, config.lead_seconds))
+    # What a policy cannot answer anyway.
+    beginning = head(trace, max(_BEGINNING_SECONDS, config.lead_seconds))
     if not len(beginning):
         raise TraceError(f"trace {trace.name}: no requests left", hint="widen the window")
     engines = {role: profile.at(config.parallelism.get(role)).parallelism for role in config.roles}
