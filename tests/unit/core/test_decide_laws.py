@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.core.decide import Bounds, Mode, PolicyConfig, PolicyState, decide
+from planner.core.encoding import decoded, encoded
 from planner.core.observation import Arrivals, Observation, Replicas, RoleLoad, Traffic
 from planner.core.plan import Reason
 from planner.core.policy import AGGREGATED, DISAGGREGATED
@@ -173,6 +174,16 @@ def test_a_replay_decides_the_same_also_over_restarts(history):
     assert replayed == plans
     assert again == state
     assert len(json.dumps(state.to_dict())) <= 16 * 1024
+
+
+@settings(max_examples=40)
+@given(histories())
+def test_a_journal_of_observations_decides_the_same(history):
+    config, looks = history
+    written = json.loads(json.dumps([encoded(part) for part in (config, *looks)]))
+    read, *seen = written
+    again = decoded(PolicyConfig, read), [decoded(Observation, look) for look in seen]
+    assert decided(*again) == decided(config, looks)
 
 
 @given(histories(), st.floats(1000, 2000))
