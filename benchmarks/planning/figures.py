@@ -99,7 +99,7 @@ def over_oracle_at_target(rows: list[Row]) -> float | None:
 
 def hours_at(attainment: float, rows: list[Row]) -> float | None:
     """Return the GPU-hours at which a curve comes to *attainment*; None where it does not cross."""
-    for (before, low), (hours, high) in pairwise(_curve(rows)):
+    for (before, low), (hours, high) in pairwise(_frontier(rows)):
         if low < attainment <= high:
             return before + (hours - before) * (attainment - low) / (high - low)
     return None
@@ -123,7 +123,7 @@ def below_fixed(rows: list[Row]) -> float | None:
 
 def above(rows: list[Row], policy: str) -> list[float]:
     """Return how far each comparable point of *policy* lies above the planner's, of one seed."""
-    curve = _curve(chosen(rows, policy=PLANNER))
+    curve = _frontier(chosen(rows, policy=PLANNER))
     if len(curve) < 2:
         return []
     hours, attained = zip(*curve, strict=True)
@@ -137,3 +137,12 @@ def above(rows: list[Row], policy: str) -> list[float]:
 
 def _curve(rows: Iterable[Row]) -> list[tuple[float, float]]:
     return sorted((number(row, "gpu_hours"), number(row, "attainment")) for row in rows)
+
+
+def _frontier(rows: Iterable[Row]) -> list[tuple[float, float]]:
+    """Return the curve without settings that cost more than another and attain no more."""
+    best: list[tuple[float, float]] = []
+    for hours, attainment in _curve(rows):
+        if not best or attainment > best[-1][1]:
+            best.append((hours, attainment))
+    return best

@@ -52,6 +52,12 @@ def test_hours_at_an_attainment(figures, attainment, hours) -> None:
     assert figures.hours_at(attainment, [row(*one) for one in CURVE]) == hours
 
 
+def test_settings_that_cost_more_and_attain_less_are_no_part_of_the_curve(figures) -> None:
+    worse = row("planner", 0.7, 0.6, 12.0)
+    rows = [*(row(*one) for one in CURVE), worse, row("hpa", 1.0, 0.985, 12.0)]
+    assert figures.below_peers(rows) == pytest.approx(-0.005)
+
+
 def test_the_default_and_the_crossing_of_the_target_over_the_oracle(figures) -> None:
     rows = [*(row(*one) for one in CURVE), row("oracle", 1.0, 0.99, 8.0)]
     assert figures.over_oracle(rows) == 1.25
