@@ -50,7 +50,7 @@ class Settings(BaseModel):
     """How long a need must stay lower before replicas go; a third of a cold start when left out."""
     max_age: OptionalDuration = None
     """Older figures hold the fleet; three intervals when left out."""
-    tolerance: Share = 0.02
+    tolerance: Share = 0.05
     """Share by which the need may pass a whole replica before the number moves."""
     headroom: float = Field(default=1.0, ge=0.1, le=10)
     """A factor on the replicas needed, beside the headroom that is learned."""

@@ -68,11 +68,15 @@ def _within(situation: Situation) -> float:
     return 1 + situation.config.tolerance
 
 
+# What the rest must be able to hold beyond the need before one of them goes.
+_CONSOLIDATED = 1.03
+
+
 def by_consolidation(decision: Decision, situation: Situation) -> Decision:
     """Remove only what the rest would do without, also if the need were as high again as lately."""
     if decision.desired >= decision.current:
         return decision
-    lasting = situation.lasting_need * _within(situation)
+    lasting = situation.lasting_need * _CONSOLIDATED
     return decision.moved(
         Reason.CONSOLIDATION_REFUSED,
         max(decision.desired, min(decision.current, ceil(lasting))),

@@ -19,8 +19,9 @@ from planner.errors import ConfigError
 
 # Two hours at that lead: longer than a burst, shorter than the half of a day.
 _STEADY_LEADS = 75.0
-# Part of the SLA's misses that each role's headroom may leave.
-_LATE_SHARES = 2.0
+# Multiple of the SLA's misses for which a role's headroom may turn out too small: since numbers are
+# rounded up and held, less than a third of them are late in the end.
+_LATE_SHARES = 3.0
 
 _ONE_GPU = Parallelism()
 
@@ -107,7 +108,7 @@ class PolicyConfig:
     stabilization_seconds: float | None = None
     max_age_seconds: float | None = None
     """Older figures hold the fleet; None is three intervals."""
-    tolerance: float = 0.02
+    tolerance: float = 0.05
     """Share of the expected rate that a replica more or less must be worth to be moved."""
     headroom: float = 1.0
     """A factor on the need, for those who want more or less than what was learned."""

@@ -14,9 +14,9 @@ from planner.core.state import RoleMemory
 from planner.core.steady import reachable
 from planner.core.workload import Workload
 
-# Needs of a steady load stay within this many roots of their maximum: the sum of independent
-# requests differs by a root of their number.
-_CHANCE = 0.5
+# A need this many roots below its maximum may be so by chance alone: the sum of independent requests
+# differs by a root of their number.
+_CHANCE = 0.3
 
 # Forecasts that are off by more than this say too little.
 BURST_HEADROOM = 2.0
