@@ -14,7 +14,7 @@ from planner.core.state import RoleMemory
 from planner.core.steady import reachable
 from planner.core.workload import Workload
 
-# A need this many roots below its maximum may be so by chance alone: the sum of independent requests
+# A need this many roots below its maximum may be so by chance alone: a sum of independent requests
 # differs by a root of their number.
 _CHANCE = 0.3
 
