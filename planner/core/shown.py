@@ -113,19 +113,20 @@ def _slack_seconds(target: Target) -> float:
 def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
     """Return the replicas that the requests in flight fill, averaged over a request's stay.
 
-    A request's ITL is a mean over its stay, so a crowd that is shorter does it no harm. Both lags
-    are exponential: outputs are, nearly. What came before the first look is taken to be like what
+    A request's ITL is a mean over its stay, so a crowd that is shorter does it no harm. Arrivals
+    fill the batch over half a stay on average, and so long again they share it: two lags, which
+    are exponential as outputs are, nearly. What came before the first look is taken to be like what
     came since.
     """
     share = min(target.share_seconds, _MOST_SHARE_SECONDS)
-    stay = stay_seconds(target.engine, target.sla, target.workload)
+    lag = stay_seconds(target.engine, target.sla, target.workload) / 2
     step = arrivals.bin_seconds
     seen = recent.seen_seconds + step * len(arrivals.counts)
-    if recent.seen_seconds < stay:
+    if recent.seen_seconds < 2 * lag:
         mean = (recent.seen_seconds * recent.held + share * sum(arrivals.counts)) / seen
         started = Recent(seen_seconds=seen, held=mean, busy=mean)
         return (mean,) * len(arrivals.counts), started
-    gain = step / (step + stay)
+    gain = step / (step + lag)
     held, busy = recent.held, recent.busy
     demands = []
     for count in arrivals.counts:

@@ -29,8 +29,9 @@ class Level:
 
     @property
     def value(self) -> float:
-        """The forecast, the same for every moment to come."""
-        return _AVERAGE_SHARE * self.average + (1 - _AVERAGE_SHARE) * self.crest
+        """The forecast, the same for every moment to come; what rises is above its old crest."""
+        crest = max(self.crest, self.average)
+        return _AVERAGE_SHARE * self.average + (1 - _AVERAGE_SHARE) * crest
 
     def seen(
         self, *, at: float, seconds: float, value: float, seen_seconds: float, horizon: Horizon
