@@ -27,6 +27,11 @@ _FIRST_HEADROOM = {Role.PREFILL: 1.4, Role.DECODE: 1.15, Role.AGGREGATED: 1.4}
 # The shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep
 # the start-up's odd ratios from setting the headroom.
 _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
+# Fewer replicas than these vary more, by the root of what they are fewer: so does the prior, up to
+# this factor, until so much evidence says what is true here.
+_SMALL_REPLICAS = 3.0
+_MOST_SMALL_FACTOR = 1.4
+_SMALL_SECONDS = 1800.0
 # Part of the prior that stays for ever: without traffic all else fades away.
 _LEAST_PRIOR = 0.01
 
@@ -158,6 +163,20 @@ _PRIORS = {
 }
 
 
+def _small_factor(series: Series) -> float:
+    """Return the factor on the prior for a demand of few replicas; 1 before any was seen."""
+    if not 0 < series.forecast < _SMALL_REPLICAS:
+        return 1.0
+    trust = max(0.0, 1 - series.judged_seconds / _SMALL_SECONDS)
+    factor: float = (_SMALL_REPLICAS / series.forecast) ** (0.5 * trust)
+    return min(_MOST_SMALL_FACTOR, factor)
+
+
+def _bucket_steps(factor: float) -> int:
+    """Return how many buckets lie between a ratio and *factor* times it."""
+    return round(log(factor) / _SPAN * BUCKETS)
+
+
 @dataclass(frozen=True)
 class Errors:
     """How demand turned out against its forecast: the distribution of their ratio.
@@ -175,8 +194,9 @@ class Errors:
         judged = series.judged_seconds
         rate = sum(weights) / judged if judged else 0.0
         left = windows.prior_seconds * max(_LEAST_PRIOR, 1 - judged / windows.memory_seconds)
+        moved = _bucket_steps(_small_factor(series))
         for bucket, share in _PRIORS[role]:
-            weights[bucket] += share * left * (rate or 1.0)
+            weights[bucket + moved] += share * left * (rate or 1.0)
         return cls(tuple(accumulate(weights)))
 
     def headroom(self, late_share: float) -> float:

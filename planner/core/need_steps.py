@@ -61,7 +61,7 @@ def by_bursts(decision: Decision, situation: Situation) -> Decision:
 
 def _is_tolerable(need: float, decision: Decision, situation: Situation) -> bool:
     """Return whether the present replicas fall short of *need* by next to nothing."""
-    return ceil(need) > decision.current == ceil(need / _within(situation))
+    return ceil(need) > decision.current >= ceil(need / _within(situation))
 
 
 def _within(situation: Situation) -> float:

@@ -16,7 +16,7 @@ from planner.core.workload import Workload
 
 # A need this many roots below its maximum may be so by chance alone: a sum of independent requests
 # differs by a root of their number.
-_CHANCE = 0.5
+_CHANCE = 0.3
 
 # Forecasts that are off by more than this say too little.
 BURST_HEADROOM = 2.0

@@ -27,8 +27,8 @@ async def start(machine, out: Path, *, seconds: int) -> asyncio.subprocess.Proce
 
 async def test_every_request_is_answered_and_both_reports_are_written(machine, tmp_path):
     out = tmp_path / "report.json"
-    demo = await start(machine, out, seconds=40)
-    assert await asyncio.wait_for(demo.wait(), 120) == 0
+    demo = await start(machine, out, seconds=60)
+    assert await asyncio.wait_for(demo.wait(), 150) == 0
     found = json.loads(out.read_text())
     assert set(found) >= FIGURES
     assert (found["failed"], found["completed"]) == (0, found["requests"])

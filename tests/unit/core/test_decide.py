@@ -204,8 +204,8 @@ def test_batches_past_the_itl_target_add_decode_replicas(look, pair):
 
 
 def test_late_requests_add_headroom(run, pair):
-    _, on_time = run([70.0] * 120, fleet=pair(2, 2))
-    _, late = run([70.0] * 120, fleet=pair(2, 2), on_time=0.8)
+    _, on_time = run([62.0] * 120, fleet=pair(2, 2))
+    _, late = run([62.0] * 120, fleet=pair(2, 2), on_time=0.8)
     assert late[-1].desired[P] > on_time[-1].desired[P]
     assert Reason.ATTAINMENT_BELOW_TARGET in {
         reason for plan in late for reason in reasons(plan.decisions[P])
