@@ -3,25 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import ceil, floor
+from math import floor
 
 from planner.core.engine import EngineModel
 from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
-from planner.core.policy import Bounds, PolicyConfig
+from planner.core.policy import PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
-from planner.core.sla import Sla
 from planner.core.workload import Workload
+from planner.peers.deployment import Deployment
 from planner.peers.dynamo_capacity import engine_rps
 from planner.peers.dynamo_load import WorkerLoad, load_step
 from planner.peers.kalman import Trend, seen
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
+from planner.peers.rounding import is_over, whole
 from planner.peers.traffic import NOTHING, added, lengths
 
-_ROUNDING = 1e-9
 _LOAD_SECONDS = 5.0
-_CLOCK_SECONDS = 1e-6
 
 
 class Predictor(StrEnum):
@@ -35,11 +34,7 @@ class Predictor(StrEnum):
 class LoopsSettings:
     """One deployment, and the options of both loops."""
 
-    engines: Mapping[Role, EngineModel]
-    sla: Sla
-    bounds: Mapping[Role, Bounds]
-    gpus: Mapping[Role, int]
-    max_gpus: int | None = None
+    deployment: Deployment
     headroom: float = 1.0
     predictor: Predictor = Predictor.CONSTANT
     throughput_seconds: float = 180.0
@@ -77,8 +72,9 @@ def decide_loops(
     """Return the replicas of one tick of the load loop, the throughput loop's floor below it."""
     if inputs.traffic is not None:
         state = _with_floors(settings, state, inputs.traffic, inputs.fleet)
-    wanted = {role: _above_floor(settings, state, inputs, role) for role in settings.engines}
-    return state, _within_budget(settings, wanted)
+    deployment = settings.deployment
+    wanted = {role: _above_floor(deployment, state, inputs, role) for role in deployment.engines}
+    return state, _within_budget(deployment, wanted)
 
 
 def _with_floors(
@@ -86,17 +82,17 @@ def _with_floors(
 ) -> LoopsState:
     """Return the floors that serve the demand predicted for the next interval.
 
-    Each is demand over the requests a second of one engine, at most 8 replicas from what is there.
-    An SLA that no engine can keep adds none.
+    Each is demand over the requests a second of one engine, `most_change` replicas at most from
+    what is there. An SLA that no engine can keep adds none.
     """
     state, expected = _predicted(settings, state, traffic)
-    floors = {}
-    for role, engine in settings.engines.items():
-        each = engine_rps(role, engine, settings.sla, isl=expected.isl, osl=expected.osl)
-        needed = ceil(settings.headroom * expected.rate_rps / each - _ROUNDING)
+    deployment, floors = settings.deployment, {}
+    for role, engine in deployment.engines.items():
+        each = engine_rps(role, engine, deployment.sla, isl=expected.isl, osl=expected.osl)
+        needed = whole(settings.headroom * expected.rate_rps / each)
         current = fleet.get(role, Replicas()).current
         least, most = current - settings.most_change, current + settings.most_change
-        floors[role] = settings.bounds[role].clamp(min(max(needed, least), most))
+        floors[role] = deployment.bounds[role].clamp(min(max(needed, least), most))
     return replace(state, floors=floors, is_settled=True)
 
 
@@ -122,21 +118,18 @@ def _predicted(
     return replace(state, trends=trends), expected
 
 
-def _above_floor(
-    settings: LoopsSettings, state: LoopsState, inputs: LoopsInputs, role: Role
-) -> int:
+def _above_floor(deployment: Deployment, state: LoopsState, inputs: LoopsInputs, role: Role) -> int:
     """Return the floor, or what the load loop wants above it.
 
     While replicas of the role start the load loop only watches. The floor counts at once even then,
     though the original waits for the start.
     """
-    replicas = inputs.fleet.get(role, Replicas())
-    least = max(state.floors.get(role, 0), settings.bounds[role].minimum)
-    load = _mean_worker(settings.engines[role], replicas, inputs.load.get(role), inputs.lengths)
+    replicas, engine = inputs.fleet.get(role, Replicas()), deployment.engines[role]
+    least = max(state.floors.get(role, 0), deployment.bounds[role].minimum)
+    load = _mean_worker(engine, replicas, inputs.load.get(role), inputs.lengths)
     if not state.is_settled or replicas.starting or load is None:
         return max(replicas.current, least)
-    step = load_step(role, settings.engines[role], settings.sla, load)
-    return max(replicas.current + step, least)
+    return max(replicas.current + load_step(role, engine, deployment.sla, load), least)
 
 
 def _mean_worker(
@@ -157,15 +150,14 @@ def _mean_worker(
     )
 
 
-def _within_budget(settings: LoopsSettings, wanted: dict[Role, int]) -> dict[Role, int]:
+def _within_budget(deployment: Deployment, wanted: dict[Role, int]) -> dict[Role, int]:
     """Return prefill cut in proportion, but leaving decode its minimum, and decode what is left."""
-    budget, gpus = settings.max_gpus, settings.gpus
-    total = sum(count * gpus[role] for role, count in wanted.items())
+    budget, total = deployment.max_gpus, deployment.gpus_of(wanted)
     if budget is None or total <= budget:
         return wanted
+    least, gpus = deployment.minimum, deployment.gpus
     if Role.AGGREGATED in wanted:
         return {Role.AGGREGATED: floor(budget / gpus[Role.AGGREGATED])}
-    least = {role: bounds.minimum for role, bounds in settings.bounds.items()}
     room = floor((budget - least[Role.DECODE] * gpus[Role.DECODE]) / gpus[Role.PREFILL])
     share = floor(wanted[Role.PREFILL] * budget / total)
     prefill = max(least[Role.PREFILL], min(room, share))
@@ -190,13 +182,7 @@ class LoopsPolicy(PacedPolicy):
     ) -> None:
         super().__init__(config, every_seconds=_LOAD_SECONDS)
         self._settings = LoopsSettings(
-            engines=config.engines(profile),
-            sla=config.sla,
-            bounds=config.bounds,
-            gpus={role: config.gpus_per_replica(role) for role in config.roles},
-            max_gpus=config.max_gpus,
-            headroom=headroom,
-            predictor=predictor,
+            deployment=Deployment.of(config, profile), headroom=headroom, predictor=predictor
         )
         self._state = LoopsState()
         self._interval = NOTHING
@@ -206,7 +192,7 @@ class LoopsPolicy(PacedPolicy):
         self._interval = added(self._interval, traffic)
         if self._interval.finished:
             self._mean = lengths(self._interval)
-        is_over = self._interval.seconds >= self._settings.throughput_seconds - _CLOCK_SECONDS
+        has_ended = is_over(self._interval.seconds, self._settings.throughput_seconds)
         self._state, wanted = decide_loops(
             self._settings,
             self._state,
@@ -214,10 +200,10 @@ class LoopsPolicy(PacedPolicy):
                 fleet=observation.fleet,
                 load=observation.load,
                 lengths=self._mean,
-                traffic=self._interval if is_over else None,
+                traffic=self._interval if has_ended else None,
             ),
         )
-        if is_over:
+        if has_ended:
             self._interval = NOTHING
         return wanted
 

@@ -6,20 +6,18 @@ sweep, at the sweep's own points: a prompt alone for prefill, the fullest batch 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 
-from planner.core.engine import EngineModel
 from planner.core.observation import Observation, Traffic
-from planner.core.policy import DISAGGREGATED, Bounds, PolicyConfig
+from planner.core.policy import DISAGGREGATED, PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
-from planner.core.sla import Sla
 from planner.errors import ConfigError
+from planner.peers.deployment import Deployment
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
+from planner.peers.rounding import whole
 from planner.peers.traffic import lengths
 
-_ROUNDING = 1e-9
 _INTERVAL_SECONDS = 60.0
 
 
@@ -27,11 +25,7 @@ _INTERVAL_SECONDS = 60.0
 class ThroughputSettings:
     """One deployment, and the options of the rule."""
 
-    engines: Mapping[Role, EngineModel]
-    sla: Sla
-    bounds: Mapping[Role, Bounds]
-    gpus: Mapping[Role, int]
-    max_gpus: int | None = None
+    deployment: Deployment
     headroom: float = 1.0
     has_correction: bool = True
 
@@ -66,7 +60,7 @@ def decide_throughput(
     of zero, as later versions have it.
     """
     if not inputs.requests:
-        return state, {role: bounds.minimum for role, bounds in settings.bounds.items()}
+        return state, settings.deployment.minimum
     if inputs.ttft_seconds is None or inputs.itl_seconds is None:
         return state, None
     if settings.has_correction:
@@ -75,8 +69,9 @@ def decide_throughput(
         Role.PREFILL: _prefill_replicas(settings, state, inputs),
         Role.DECODE: _decode_replicas(settings, state, inputs),
     }
-    floored = {role: max(count, settings.bounds[role].minimum) for role, count in wanted.items()}
-    return state, _within_budget(settings, floored)
+    least = settings.deployment.minimum
+    floored = {role: max(count, least[role]) for role, count in wanted.items()}
+    return state, _within_budget(settings.deployment, floored)
 
 
 def _corrected(
@@ -86,7 +81,8 @@ def _corrected(
 
     Concurrency is requests over decode replicas times the time of a request over the interval.
     """
-    prefill, decode = settings.engines[Role.PREFILL], settings.engines[Role.DECODE]
+    engines = settings.deployment.engines
+    prefill, decode = engines[Role.PREFILL], engines[Role.DECODE]
     duration = ttft + itl * max(0.0, inputs.osl - 1)
     batch = inputs.requests / max(1, inputs.decode_ready) * duration / inputs.seconds
     expected = decode.decode.step_seconds(batch, batch * (inputs.isl + inputs.osl / 2))
@@ -100,36 +96,36 @@ def _prefill_replicas(
     settings: ThroughputSettings, state: ThroughputState, inputs: ThroughputInputs
 ) -> int:
     """Return tokens a second over those of one engine; late prompts never raise it."""
-    engine = settings.engines[Role.PREFILL]
+    engine = settings.deployment.engines[Role.PREFILL]
     tokens = settings.headroom * inputs.requests * inputs.isl / inputs.seconds
     each = inputs.isl / engine.prompt_seconds(inputs.isl)
-    return ceil(tokens * min(1.0, state.prefill_correction) / each - _ROUNDING)
+    return whole(tokens * min(1.0, state.prefill_correction) / each)
 
 
 def _decode_replicas(
     settings: ThroughputSettings, state: ThroughputState, inputs: ThroughputInputs
 ) -> int:
     """Return tokens a second over those of one engine at the corrected ITL target."""
-    engine, target = settings.engines[Role.DECODE], settings.sla.itl_seconds
+    deployment = settings.deployment
+    engine, target = deployment.engines[Role.DECODE], deployment.sla.itl_seconds
     if target is not None and state.decode_correction > 0:
         target /= state.decode_correction
     context = inputs.isl + inputs.osl / 2
     alone = 1 / engine.decode.step_seconds(1, context)
     each = engine.decode_tokens_per_second(target, context) or alone
     tokens = settings.headroom * inputs.requests * inputs.osl / inputs.seconds
-    return ceil(tokens / each - _ROUNDING)
+    return whole(tokens / each)
 
 
-def _within_budget(settings: ThroughputSettings, wanted: Mapping[Role, int]) -> dict[Role, int]:
+def _within_budget(deployment: Deployment, wanted: dict[Role, int]) -> dict[Role, int]:
     """Return both roles cut in proportion, decode taking what prefill leaves."""
-    total = sum(count * settings.gpus[role] for role, count in wanted.items())
-    budget = settings.max_gpus
+    budget, total = deployment.max_gpus, deployment.gpus_of(wanted)
     if budget is None or total <= budget:
-        return dict(wanted)
-    least = {role: bounds.minimum for role, bounds in settings.bounds.items()}
+        return wanted
+    least, gpus = deployment.minimum, deployment.gpus
     prefill = max(least[Role.PREFILL], round(wanted[Role.PREFILL] * budget / total))
-    left = budget - prefill * settings.gpus[Role.PREFILL]
-    decode = max(least[Role.DECODE], round(left / settings.gpus[Role.DECODE]))
+    left = budget - prefill * gpus[Role.PREFILL]
+    decode = max(least[Role.DECODE], round(left / gpus[Role.DECODE]))
     return {Role.PREFILL: prefill, Role.DECODE: decode}
 
 
@@ -151,11 +147,7 @@ class ThroughputPolicy(PacedPolicy):
             )
         super().__init__(config, every_seconds=_INTERVAL_SECONDS)
         self._settings = ThroughputSettings(
-            engines=config.engines(profile),
-            sla=config.sla,
-            bounds=config.bounds,
-            gpus={role: config.gpus_per_replica(role) for role in config.roles},
-            max_gpus=config.max_gpus,
+            deployment=Deployment.of(config, profile),
             headroom=headroom,
             has_correction=has_correction,
         )

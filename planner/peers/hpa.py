@@ -11,8 +11,8 @@ from planner.core.role import Role
 from planner.peers.held import LoadTests, in_flight
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
+from planner.peers.rounding import ROUNDING, whole
 
-_ROUNDING = 1e-9
 _SYNC_SECONDS = 15.0
 
 
@@ -87,9 +87,9 @@ def _by_metric(settings: HpaSettings, inputs: HpaInputs) -> int:
         ratio = metric / (settings.target * current)
         if ratio < 1:
             return current
-    if abs(1 - ratio) <= settings.tolerance + _ROUNDING:
+    if abs(1 - ratio) <= settings.tolerance + ROUNDING:
         return current
-    return ceil(metric / settings.target - _ROUNDING)
+    return whole(metric / settings.target)
 
 
 class HpaPolicy(PacedPolicy):

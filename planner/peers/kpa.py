@@ -11,8 +11,8 @@ from planner.core.role import Role
 from planner.peers.held import LoadTests, in_flight
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
+from planner.peers.rounding import whole
 
-_ROUNDING = 1e-9
 # Share of what a replica holds that is its target.
 _UTILIZATION = 0.7
 
@@ -56,9 +56,9 @@ def decide_kpa(settings: KpaSettings, state: KpaState, inputs: KpaInputs) -> tup
     at, ready = inputs.at, max(1, inputs.ready)
     recent = (s for s in state.samples if s[0] > at - settings.stable_seconds)
     samples = (*recent, (at, inputs.in_flight))
-    stable = ceil(_mean(samples) / settings.target - _ROUNDING)
+    stable = whole(_mean(samples) / settings.target)
     burst = [s for s in samples if s[0] > at - settings.panic_seconds]
-    panicking = ceil(_mean(burst) / settings.target - _ROUNDING)
+    panicking = whole(_mean(burst) / settings.target)
 
     panic_at, most = _panic(settings, state, inputs, is_over=panicking >= _over(settings, ready))
     wanted = _rate_limited(settings, stable, ready)

@@ -7,10 +7,8 @@ from planner.core.budget import fitted, started
 from planner.core.observation import Observation, Traffic
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
+from planner.peers.rounding import is_over
 from planner.peers.traffic import NOTHING, added
-
-# Below what a clock can tell apart: an interval of 15 s is over after three of 5 s.
-_CLOCK_SECONDS = 1e-6
 
 
 class PacedPolicy(ABC):
@@ -39,10 +37,9 @@ class PacedPolicy(ABC):
 
     def _ask_when_due(self, observation: Observation) -> None:
         assert self._asked_at is not None
-        if observation.at - self._asked_at < self._every_seconds - _CLOCK_SECONDS:
-            return
-        self._wanted = self._decide(observation, self._traffic)
-        self._asked_at, self._traffic = observation.at, NOTHING
+        if is_over(observation.at - self._asked_at, self._every_seconds):
+            self._wanted = self._decide(observation, self._traffic)
+            self._asked_at, self._traffic = observation.at, NOTHING
 
     def _known(self, observation: Observation) -> Traffic | None:
         traffic = observation.traffic

@@ -6,7 +6,7 @@ alone, no input tokens are decode alone. So each role is sized by itself.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from math import floor
 
 from planner.core.engine import EngineModel
 from planner.core.observation import Observation, Traffic
@@ -19,9 +19,9 @@ from planner.peers.hpa import HpaState, stabilized
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
 from planner.peers.queue_model import Server, fitted, largest_rate
+from planner.peers.rounding import whole
 from planner.peers.traffic import NOTHING, added, lengths
 
-_ROUNDING = 1e-9
 _INTERVAL_SECONDS = 30.0
 
 
@@ -69,7 +69,7 @@ def _needed(settings: WvaSettings, inputs: WvaInputs) -> int:
     )
     if each is None:
         return inputs.current
-    return ceil(settings.headroom * inputs.rate_rps / each - _ROUNDING)
+    return whole(settings.headroom * inputs.rate_rps / each)
 
 
 def server_of(role: Role, engine: EngineModel, mean: Workload) -> Server:

@@ -6,7 +6,10 @@ import pytest
 
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
+from planner.core.policy import Bounds
 from planner.core.role import Role
+from planner.core.sla import Sla
+from planner.peers.deployment import Deployment
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +26,18 @@ def round_engine() -> EngineModel:
             kv_bytes_per_token=1,
             transfer_bytes_per_second=1e12,
         ),
+    )
+
+
+@pytest.fixture(scope="session")
+def round_deployment(round_engine) -> Deployment:
+    """Prefill and decode on that engine, one GPU each: TTFT 500 ms, ITL 50 ms."""
+    roles = (Role.PREFILL, Role.DECODE)
+    return Deployment(
+        engines=dict.fromkeys(roles, round_engine),
+        sla=Sla.parse("ttft=500ms,itl=50ms"),
+        bounds=dict.fromkeys(roles, Bounds()),
+        gpus=dict.fromkeys(roles, 1),
     )
 
 

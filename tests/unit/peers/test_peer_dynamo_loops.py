@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from planner.core.observation import Replicas, RoleLoad, Traffic
-from planner.core.policy import Bounds
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
@@ -92,13 +91,8 @@ def test_load_step(round_engine, role, load, expected):
 
 
 @pytest.fixture
-def settings(round_engine):
-    return LoopsSettings(
-        engines={P: round_engine, D: round_engine},
-        sla=SLA,
-        bounds={P: Bounds(), D: Bounds()},
-        gpus={P: 1, D: 1},
-    )
+def settings(round_deployment):
+    return LoopsSettings(deployment=round_deployment)
 
 
 def _traffic(rate, *, isl=1000, osl=100, seconds=60.0):
@@ -178,9 +172,10 @@ BUDGETS = [
 
 
 @pytest.mark.parametrize(("budget", "expected"), BUDGETS)
-def test_budget_gives_decode_what_prefill_leaves(settings, budget, expected):
+def test_budget_gives_decode_what_prefill_leaves(round_deployment, budget, expected):
+    settings = LoopsSettings(deployment=replace(round_deployment, max_gpus=budget))
     inputs = _inputs(2, 2, traffic=_traffic(80.0))
-    _, replicas = decide_loops(replace(settings, max_gpus=budget), LoopsState(), inputs)
+    _, replicas = decide_loops(settings, LoopsState(), inputs)
     assert (replicas[P], replicas[D]) == expected
 
 

@@ -32,14 +32,8 @@ AS_EXPECTED = ThroughputInputs(
 
 
 @pytest.fixture
-def settings(round_engine):
-    return ThroughputSettings(
-        engines={P: round_engine, D: round_engine},
-        sla=Sla.parse("ttft=500ms,itl=50ms"),
-        bounds={P: Bounds(), D: Bounds()},
-        gpus={P: 1, D: 1},
-        has_correction=False,
-    )
+def settings(round_deployment):
+    return ThroughputSettings(deployment=round_deployment, has_correction=False)
 
 
 LOADS = [
@@ -102,8 +96,8 @@ BUDGETS = [
 
 
 @pytest.mark.parametrize(("budget", "expected"), BUDGETS)
-def test_budget_is_shared_in_proportion(settings, budget, expected):
-    settings = replace(settings, max_gpus=budget)
+def test_budget_is_shared_in_proportion(settings, round_deployment, budget, expected):
+    settings = replace(settings, deployment=replace(round_deployment, max_gpus=budget))
     _, replicas = decide_throughput(settings, UNCORRECTED, AS_EXPECTED)
     assert replicas == expected
 
