@@ -4,7 +4,7 @@ Horn's bound: N servers finish all work by its deadline only if, of any span, no
 they can do until the deadline of the last. Here every span ends at a bin and all work has the same
 slack, so the least N is the largest of work / (span + slack). It sees a burst of a second as well
 as a minute of steady load, which no mean over an interval does.
-W. A. Horn, "Some simple scheduling algorithms", Naval Research Logistics 21 (1974).
+W. A. Horn, "Some simple scheduling algorithms", Naval Research Logistics Quarterly 21 (1974).
 """
 
 from collections.abc import Sequence
