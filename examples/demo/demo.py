@@ -65,8 +65,9 @@ def replay(url: str, options: argparse.Namespace) -> dict[str, Any]:
     trace = str(TRACE) if TRACE.exists() else "bundled:azure-conv"
     seconds = options.seconds
     command = [*PYTHON, "replay", "--trace", trace, "--url", url, "--sla", SLA, "-o", "json"]
-    # The recorded traffic is flat. Two copies of it at 0.3 to 2.8 times its speed are a quiet
-    # hour, a rush and a quiet hour again, with real lengths and bursts: 3 to 28 requests a second.
+    # The recorded traffic is flat. Four copies of it at 0.15 to 1.3 times its speed are a quiet
+    # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 2048 requests, at
+    # first less than one a second, up to 29 a second over ten seconds, and 4 a second at the end.
     command += ["--amplify", "4", "--swing", "0.15:1.3", "--period", f"{seconds}s"]
     command += ["--duration", f"{seconds * 0.725:g}s"]
     sending = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
