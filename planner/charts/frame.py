@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from planner.charts.axis import Axis, Scale, scale, written
 from planner.charts.marks import Level
+from planner.charts.page import document
 from planner.charts.svg import Position, element, words
-from planner.charts.theme import STYLE
 
+# Pixels that ticks and names need beside the grid, and a row of the legend above it.
 _LEFT, _RIGHT, _BOTTOM, _LINE = 62.0, 18.0, 40.0, 18.0
 _LETTER = 6.6
 """Width of a letter, on average; measuring text needs a browser."""
@@ -50,20 +51,13 @@ class Frame:
         return self.x.at(x), self.y.at(y)
 
     def drawn(self, *content: str) -> str:
-        """Return the chart as an SVG document, *content* over the grid and under nothing."""
-        width, height = self.size.width, self.size.height
-        return element(
-            "svg",
-            element("style", STYLE),
-            element("rect", class_="page", width=width, height=height),
+        """Return the chart as an SVG document, *content* over the grid and under the names."""
+        return document(
+            self.size.width,
+            self.size.height,
             *self._grid(),
             *content,
             *self._names(),
-            xmlns="http://www.w3.org/2000/svg",
-            class_="chart",
-            width=width,
-            height=height,
-            viewBox=f"0 0 {width:g} {height:g}",
             role="img",
             aria_label=f"{self.y_axis.label} against {self.x_axis.label}",
         )
@@ -84,7 +78,7 @@ class Frame:
             yield _rule("axis" if y == bottom else "grid", (left, y), (right, y))
             text = written(self.y.unit, tick)
             yield words(text, (left - 7, y + 4), class_="dim", anchor="end")
-        for tick in self.x.ticks(int(self.columns // 70)):
+        for tick in self.x.ticks(self.columns // 70):
             x = self.x.at(tick)
             yield _rule("axis", (x, bottom), (x, bottom + 4))
             text = written(self.x.unit, tick)

@@ -1,12 +1,12 @@
 """Charts over time or any other axis: lines that are joined, and steps that hold their height."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from planner.charts.axis import Axis
 from planner.charts.frame import Entry, Frame, Size, framed
-from planner.charts.marks import Band, Level, Note, Series
+from planner.charts.marks import Band, Level, Note, Series, slots_of
 from planner.charts.svg import Position, Positions, element, hint, line, number, outline, stairs
 from planner.charts.theme import SLOTS
 from planner.charts.thin import thinned
@@ -44,7 +44,7 @@ def steps(
 def _chart(
     series: Sequence[Series], axes: tuple[Axis, Axis], extras: Extras, *, size: Size, path: _Path
 ) -> str:
-    slots = [place if one.slot is None else one.slot for place, one in enumerate(series)]
+    slots = slots_of(series)
     xs = [at for one in series for at in (min(one.x, default=0.0), max(one.x, default=0.0))]
     frame = framed(
         (_exact(axes[0], xs), xs),
@@ -65,7 +65,7 @@ def _exact(axis: Axis, xs: Sequence[float]) -> Axis:
     """Return *axis* from the first value to the last: time needs no round ends."""
     low = min(xs, default=0.0) if axis.low is None else axis.low
     high = max(xs, default=1.0) if axis.high is None else axis.high
-    return Axis(label=axis.label, unit=axis.unit, low=low, high=high if high > low else low + 1)
+    return replace(axis, low=low, high=high if high > low else low + 1)
 
 
 def _heights(series: Sequence[Series], extras: Extras) -> Iterator[float]:

@@ -1,7 +1,7 @@
 """What charts show: lines, bands, levels, spots and notes, in the units of the axes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,11 @@ class Dots:
     """What belongs together in a scatter; joined dots are one thing at several settings."""
 
     label: str
-    dots: Sequence[Dot] = field(default=())
+    dots: Sequence[Dot] = ()
     slot: int | None = None
     is_joined: bool = False
+
+
+def slots_of(shown: Sequence[Series | Dots]) -> list[int]:
+    """Return the slot of each, which is its place in *shown* where it has none of its own."""
+    return [place if one.slot is None else one.slot for place, one in enumerate(shown)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from planner.charts.axis import Axis
 from planner.charts.frame import Entry, Frame, Size, framed, width_of
-from planner.charts.marks import Dot, Dots, Level
+from planner.charts.marks import Dot, Dots, Level, slots_of
 from planner.charts.svg import Position, element, hint, line, words
 from planner.charts.theme import SLOTS, symbol
 
@@ -25,8 +25,7 @@ def scatter(
 
     A group of one dot is named beside it, the others in the legend. The first is drawn on top.
     """
-    slots = [place if one.slot is None else one.slot for place, one in enumerate(groups)]
-    pairs = list(zip(groups, slots, strict=True))
+    pairs = list(zip(groups, slots_of(groups), strict=True))
     frame = framed(
         (x, [end for group in groups for dot in group.dots for end in _ends(dot.x, dot.x_range)]),
         (y, [*_heights(groups), *(level.y for level in levels)]),

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from planner.charts.page import document
 from planner.charts.svg import element, words
-from planner.charts.theme import STYLE
 
 _TITLE, _GAP = 26.0, 18.0
 _SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)" viewBox')
@@ -23,17 +23,7 @@ def sheet(charts: Sequence[tuple[str, str]], *, columns: int = 2) -> str:
         _cell(title, chart, x=wide * (index % columns), y=high * (index // columns))
         for index, (title, chart) in enumerate(charts)
     )
-    return element(
-        "svg",
-        element("style", STYLE),
-        element("rect", class_="page", width=width, height=height),
-        *cells,
-        xmlns="http://www.w3.org/2000/svg",
-        class_="chart",
-        width=width,
-        height=height,
-        viewBox=f"0 0 {width:g} {height:g}",
-    )
+    return document(width, height, *cells)
 
 
 def _cell(title: str, chart: str, *, x: float, y: float) -> str:
