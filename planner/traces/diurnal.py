@@ -6,8 +6,8 @@ from planner.traces.trace import Floats
 
 WEEK_HOURS = 168.0
 
-# People work: up from seven to eleven, a dip at lunch, down after six, a second life at nine in
-# the evening, and a quarter of the peak in the small hours.
+# Hours and shares of the peak. People work: up from seven to eleven, a dip at lunch, down after
+# six, a second life at nine in the evening, and a quarter of the peak in the small hours.
 _WEEKDAY = (
     (0.0, 0.40),
     (2.0, 0.29),

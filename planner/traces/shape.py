@@ -8,7 +8,8 @@ import numpy as np
 from planner.errors import ConfigError
 from planner.traces.trace import Floats, Trace
 
-_JITTER_SECONDS = 5.0
+JITTER_SECONDS = 5.0
+"""How far a repeated request moves at most, either way."""
 
 
 def window(trace: Trace, *, start: float, duration: float) -> Trace:
@@ -47,9 +48,9 @@ def amplify(trace: Trace, times: int, *, rng: np.random.Generator) -> Trace:
     if times < 1:
         raise ConfigError(f"amplify {times}: must be at least 1", hint="--amplify 2")
     t = trace.arrival_seconds
-    jitter = rng.uniform(-_JITTER_SECONDS, _JITTER_SECONDS, size=(times - 1, len(trace)))
+    jitter = rng.uniform(-JITTER_SECONDS, JITTER_SECONDS, size=(times - 1, len(trace)))
     end = trace.duration_seconds
-    moved = [_reflected(t + shift, end=end) for shift in jitter]
+    moved = [reflected(t + shift, end=end) for shift in jitter]
     arrivals = np.concatenate([t, *moved])
     order = np.argsort(arrivals, kind="stable")
     return _copies(trace, times).rows(order, arrivals[order])
@@ -85,7 +86,7 @@ def _unswung(recorded: Floats, low: float, high: float, period: float) -> Floats
     return upper
 
 
-def _reflected(t: Floats, *, end: float) -> Floats:
+def reflected(t: Floats, *, end: float) -> Floats:
     """Return times before 0 or after *end* mirrored inside: no crowd gathers at the edges."""
     return np.clip(end - np.abs(end - np.abs(t)), 0.0, end)
 

@@ -5,21 +5,23 @@ lengths and bursts stay those of the recording.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from planner.errors import ConfigError, TraceError
 from planner.traces.diurnal import WEEK_HOURS, day_share, week_share
+from planner.traces.shape import JITTER_SECONDS, reflected
 from planner.traces.trace import Floats, Ints, Trace
 
 _BLOCK_SECONDS = 300.0
 """Longer than a burst and its aftermath."""
 _FEWEST_BLOCKS = 12
 """What an hour gives; shorter recordings are cut finer, or tenants would repeat in step."""
-_JITTER_SECONDS = 5.0
-"""Of the repeated requests, either way: as in `amplify`, so that equal volumes burst alike."""
 
-Share = Callable[[Floats], Floats]
+_Share = Callable[[Floats], Floats]
+"""Returns the load at each hour as a share of the peak."""
 
 
 def weekday(
@@ -44,14 +46,8 @@ def weekday(
     tenants fluctuate half as much as one. Prefixes are left out: repeating a recording would make
     up cache hits. Raises ConfigError for a value out of range, TraceError for an empty *base*.
     """
-    return _service(
-        base,
-        seed=seed,
-        seconds=_real_seconds(hours, squeeze),
-        rate=lambda t: peak_rps * day_share(t * squeeze / 3600),
-        tenants=tenants,
-        name=f"weekday of {base.name}, seed {seed}",
-    )
+    curve = _Curve(share=day_share, hours=hours, squeeze=squeeze, peak_rps=peak_rps)
+    return _service(base, curve, seed=seed, tenants=tenants, name="weekday")
 
 
 def week(
@@ -65,17 +61,12 @@ def week(
     """Return Monday to Sunday of the service in `weekday`; the weekend has a curve of its own.
 
     No two days are alike: each one's level is its own, within a tenth. A week takes 6 h unless
-    told: seven days of 51 minutes.
+    told: seven days of 51 minutes. Raises what `weekday` raises.
     """
     levels = np.random.default_rng([seed, 1]).uniform(0.9, 1.1, size=7)
-    return _service(
-        base,
-        seed=seed,
-        seconds=_real_seconds(WEEK_HOURS, squeeze),
-        rate=lambda t: peak_rps * week_share(t * squeeze / 3600, levels),
-        tenants=tenants,
-        name=f"week of {base.name}, seed {seed}",
-    )
+    share = partial(week_share, levels=levels)
+    curve = _Curve(share=share, hours=WEEK_HOURS, squeeze=squeeze, peak_rps=peak_rps)
+    return _service(base, curve, seed=seed, tenants=tenants, name="week")
 
 
 def sine(
@@ -114,16 +105,30 @@ def _lengths(
     return np.full(count, isl, dtype=np.int64), np.full(count, osl, dtype=np.int64)
 
 
-def _real_seconds(hours: float, squeeze: float) -> float:
-    _check("hours", hours, least=1e-3)
-    _check("squeeze", squeeze, least=1e-3)
-    return hours * 3600 / squeeze
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Curve:
+    """The rate of a service over some *hours*, which pass *squeeze* times as fast."""
+
+    share: _Share
+    hours: float
+    squeeze: float
+    peak_rps: float
+
+    def __post_init__(self) -> None:
+        _check("hours", self.hours, least=1e-3)
+        _check("squeeze", self.squeeze, least=1e-3)
+        _check("peak rate", self.peak_rps, least=1e-3)
+
+    @property
+    def seconds(self) -> float:
+        return self.hours * 3600 / self.squeeze
+
+    def rate_rps(self, at_seconds: Floats) -> Floats:
+        return self.peak_rps * self.share(at_seconds * self.squeeze / 3600)
 
 
-def _service(
-    base: Trace, *, seed: int, seconds: float, rate: Share, tenants: int, name: str
-) -> Trace:
-    """Return *seconds* of *tenants* that share *rate* (requests a second at a time) equally."""
+def _service(base: Trace, curve: _Curve, *, seed: int, tenants: int, name: str) -> Trace:
+    """Return *tenants* that replay *base* and share *curve* equally."""
     _check("tenants", tenants, least=1)
     recorded = base.requests_per_second
     if recorded is None:
@@ -131,16 +136,22 @@ def _service(
     arrivals, rows = [], []
     for tenant in range(tenants):
         rng = np.random.default_rng([seed, 0, tenant])
-        at, row = _shuffled(base, seconds=seconds, rng=rng)
-        copies = rng.poisson(rate(at) / tenants / recorded)
+        at, row = _shuffled(base, seconds=curve.seconds, rng=rng)
+        copies = rng.poisson(curve.rate_rps(at) / tenants / recorded)
         at = np.repeat(at, copies)
-        moved = at + rng.uniform(-_JITTER_SECONDS, _JITTER_SECONDS, size=len(at))
-        arrivals.append(seconds - np.abs(seconds - np.abs(moved)))  # mirrored at both ends
+        # As in `amplify`, so that equal volumes burst alike.
+        moved = at + rng.uniform(-JITTER_SECONDS, JITTER_SECONDS, size=len(at))
+        arrivals.append(reflected(moved, end=curve.seconds))
         rows.append(np.repeat(row, copies))
     at, row = np.concatenate(arrivals), np.concatenate(rows)
     order = np.argsort(at, kind="stable")
     row = row[order]
-    return Trace(name=name, arrival_seconds=at[order], isl=base.isl[row], osl=base.osl[row])
+    return Trace(
+        name=f"{name} of {base.name}, seed {seed}",
+        arrival_seconds=at[order],
+        isl=base.isl[row],
+        osl=base.osl[row],
+    )
 
 
 def _shuffled(base: Trace, *, seconds: float, rng: np.random.Generator) -> tuple[Floats, Ints]:

@@ -119,6 +119,7 @@ def test_a_sine_takes_lengths_from_a_trace():
     [
         pytest.param(lambda: weekday(bursty(), seed=1, squeeze=0), id="squeeze of nothing"),
         pytest.param(lambda: weekday(bursty(), seed=1, tenants=0), id="nobody"),
+        pytest.param(lambda: week(bursty(), seed=1, peak_rps=-1), id="less than no peak"),
         pytest.param(lambda: sine(seed=1, low=5, high=4), id="high below low"),
         pytest.param(lambda: sine(seed=1, duration=float("inf")), id="endless"),
     ],
