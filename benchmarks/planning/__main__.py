@@ -6,6 +6,7 @@ and the plot docs/planning.svg. Rows are kept as they come; --resume goes on wit
 
 import argparse
 import json
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def _loads(given: argparse.Namespace) -> list[str]:
     for name in names:
         if name not in there:
             print(f"{name}: skipped, {given.traces / str(LOADS[name].file)} is not there")
-    return there or [EXCERPT] * given.short
+    return [EXCERPT] if given.short and not there else there
 
 
 def _run(jobs: Sequence[Job], store: Store, given: argparse.Namespace) -> list[Job]:
@@ -96,12 +97,17 @@ def _told(job: Job, row: Row) -> str:
 
 def _compact(told: dict[str, object]) -> str:
     """Return JSON with one line a row: thousands of lines else."""
-    rows = told.pop("rows")
+    rows = told["rows"]
     assert isinstance(rows, list)
-    head = json.dumps(told, indent=1)[:-2]
+    head = json.dumps({name: told[name] for name in told if name != "rows"}, indent=1)[:-2]
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     return f'{head},\n "rows": [\n  {lines}\n ]\n}}\n'
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped; --resume goes on from here")
+        raise SystemExit(130) from None

@@ -22,6 +22,7 @@ from jobs import COLD_START, EXACT, FIXED, HANDS_OFF, INTERVAL, ORACLE, PLANNER,
 from loads import LOADS
 
 from planner.peers import PEERS
+from planner.sim.score import UNSCORED_SECONDS
 
 SCHEMA_VERSION = "1"
 POLICIES = (PLANNER, FIXED, *PEERS, ORACLE)
@@ -43,18 +44,18 @@ def document(rows: Sequence[Row], *, form: str, left_out: Sequence[Job]) -> Docu
             "cold_start_seconds": COLD_START,
             "interval_seconds": INTERVAL,
             "hands_off_seconds": HANDS_OFF,
-            "scored_from_seconds": 300.0,
+            "scored_from_seconds": UNSCORED_SECONDS,
             "prefix_cache": False,
         },
         "policies": {name: _peer(name) for name in PEERS},
-        "not_run": not_run(left_out),
+        "not_run": _not_run(left_out),
         "loads": {name: _load(name, rows) for name in present},
         "rows": sorted(rows, key=_order),
     }
 
 
-def not_run(jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
-    """Return the *jobs*, by load and policy, each as its seed and what is unusual about it."""
+def _not_run(jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
+    """Return *jobs* by load and policy, each as its seed and what is unusual about it."""
     found: dict[str, dict[str, str]] = {}
     for job in jobs:
         unusual = [f"x{job.headroom:g}"] * (job.headroom != 1.0)
@@ -74,17 +75,16 @@ def _load(name: str, rows: Sequence[Row]) -> Document:
         "seen": load.seen,
         "sla": str(load.sla),
         "points": [asdict(one) for policy in POLICIES for one in points(own, policy)],
-        "planner_over_oracle": told(by_seed(own, over_oracle)),
-        "planner_over_oracle_at_99_percent": told(by_seed(own, over_oracle_at_target)),
-        "largest_lead_of_a_peer_at_equal_gpu_hours": told(by_seed(own, below_peers)),
-        "largest_lead_of_fixed_fleets_at_equal_gpu_hours": told(by_seed(own, below_fixed)),
+        "planner_over_oracle": _mean(by_seed(own, over_oracle)),
+        "planner_over_oracle_at_99_percent": _mean(by_seed(own, over_oracle_at_target)),
+        "largest_lead_of_a_peer_at_equal_gpu_hours": _mean(by_seed(own, below_peers)),
+        "largest_lead_of_fixed_fleets_at_equal_gpu_hours": _mean(by_seed(own, below_fixed)),
         "cold_starts": _varied(own, "cold_start_seconds"),
         "wrong_profiles": _varied(own, "truth"),
     }
 
 
-def told(value: Mean | None) -> Document | None:
-    """Return a mean as JSON."""
+def _mean(value: Mean | None) -> Document | None:
     return None if value is None else asdict(value)
 
 

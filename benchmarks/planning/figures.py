@@ -8,16 +8,16 @@ from statistics import fmean, stdev
 
 import numpy as np
 from jobs import COLD_START, EXACT, FIXED, ORACLE, PLANNER, Row
+from scipy.special import stdtrit
 
 from planner.peers import PEERS
 
-# Student's t for 95 %, by degrees of freedom.
-_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """A mean over seeds; *half* of its 95 % interval, None with fewer than two."""
+    """A mean over seeds; *half* of its 95 % interval (Student's t), None with fewer than two."""
 
     mean: float
     half: float | None
@@ -40,7 +40,8 @@ def mean(values: Sequence[float]) -> Mean:
     """Return the mean of one value a seed."""
     half = None
     if len(values) > 1:
-        half = _T.get(len(values) - 1, 1.96) * stdev(values) / sqrt(len(values))
+        t = float(stdtrit(len(values) - 1, (1 + _CONFIDENCE) / 2))
+        half = t * stdev(values) / sqrt(len(values))
     return Mean(mean=fmean(values), half=half, least=min(values), seeds=len(values))
 
 
@@ -111,17 +112,17 @@ def below_peers(rows: list[Row]) -> float | None:
     Below zero says that every comparable point lies under it. Points that cost less than the whole
     curve are not comparable, and dearer ones are compared with its dear end.
     """
-    gaps = [gap for peer in PEERS for gap in above(rows, peer)]
+    gaps = [gap for peer in PEERS for gap in _above(rows, peer)]
     return max(gaps) if gaps else None
 
 
 def below_fixed(rows: list[Row]) -> float | None:
     """Return the same for fleets that never change, which are chosen in hindsight."""
-    gaps = above(rows, FIXED)
+    gaps = _above(rows, FIXED)
     return max(gaps) if gaps else None
 
 
-def above(rows: list[Row], policy: str) -> list[float]:
+def _above(rows: list[Row], policy: str) -> list[float]:
     """Return how far each comparable point of *policy* lies above the planner's, of one seed."""
     curve = _frontier(chosen(rows, policy=PLANNER))
     if len(curve) < 2:

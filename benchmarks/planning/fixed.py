@@ -1,6 +1,7 @@
 """Fleets that never change: the cheapest that keeps the SLA, found in hindsight, and its kin."""
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from planner.core.policy import PolicyConfig
@@ -19,7 +20,11 @@ Fleet = Mapping[Role, int]
 
 
 class FixedFleets:
-    """Runs of fixed fleets on one trace, judged by the scored window alone, each run once."""
+    """Runs of fixed fleets on one trace, each run once.
+
+    They are judged by the scored window alone, as all other policies are here, while
+    `planner.sim.static` judges by the whole trace.
+    """
 
     def __init__(
         self, trace: Trace, scenario: Scenario, config: PolicyConfig, profile: Profile
@@ -31,7 +36,7 @@ class FixedFleets:
         self._runs: dict[tuple[int, ...], SimResult] = {}
 
     def chosen(self) -> Iterator[tuple[float, Fleet, SimResult]]:
-        """Yield the best fleet as 1.0 and then its `SHARES`, with what became of each."""
+        """Yield the best fleet as share 1.0, then its `SHARES`, with what became of each."""
         best = self._best()
         yield 1.0, best, self._run(best)
         for share in SHARES:
@@ -62,7 +67,9 @@ class FixedFleets:
         return fleet
 
     def _fewest(self, role: Role, plenty: Fleet) -> int:
-        return _least(plenty[role], lambda count: self._holds({**plenty, role: count}))
+        """Return the fewest of *role* that hold with *plenty* of the others, as *plenty* does."""
+        fewer = range(1, plenty[role])
+        return 1 + bisect_left(fewer, True, key=lambda count: self._holds({**plenty, role: count}))
 
     def _clamp(self, role: Role, count: int) -> int:
         return self._config.bounds[role].clamp(count)
@@ -78,12 +85,3 @@ class FixedFleets:
         if key not in self._runs:
             self._runs[key] = simulate(self._trace, replace(self._scenario, initial=fleet))
         return self._runs[key]
-
-
-def _least(high: int, holds: Callable[[int], bool]) -> int:
-    """Return the least count from 1 to *high* that holds, as *high* does."""
-    low = 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return high

@@ -33,6 +33,7 @@ EXACT, NOISE, DRAWN, SLOWER, FASTER = (
     "20 % faster",
 )
 Row = dict[str, object]
+Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,16 @@ class Job:
     """Replays that the oracle's search may take."""
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> Key:
         """What tells this job's rows from others'."""
         return (self.load, self.seed, self.policy, self.headroom, self.cold_start, self.truth)
+
+
+def key_of(row: Row) -> Key:
+    """Return the key of the job that gave *row*; of a fixed fleet only its best row has that."""
+    return tuple(
+        row[name] for name in ("load", "seed", "policy", "headroom", "cold_start_seconds", "truth")
+    )
 
 
 def run(job: Job, folder: Path) -> list[Row]:
@@ -74,15 +82,15 @@ def _rows(job: Job, load: Load, trace: Trace) -> Iterator[Row]:
         interval_seconds=INTERVAL,
         headroom=job.headroom if job.policy == PLANNER else 1.0,
     )
-    met = _scenario(job, trace, config, profile)
+    real = _scenario(job, trace, config, profile)
     began = perf_counter()
     if job.policy == FIXED:
-        for share, fleet, result in FixedFleets(trace, met, config, profile).chosen():
+        for share, fleet, result in FixedFleets(trace, real, config, profile).chosen():
             yield _row(job, result, headroom=share, fleet=fleet)
     elif job.policy == ORACLE:
-        yield {**_oracle(job, trace, met), "wall_seconds": round(perf_counter() - began, 1)}
+        yield {**_oracle(job, trace, real), "wall_seconds": round(perf_counter() - began, 1)}
     else:
-        result = simulate(trace, met, policy=_policy(job, config, profile))
+        result = simulate(trace, real, policy=_policy(job, config, profile))
         yield {**_row(job, result), "wall_seconds": round(perf_counter() - began, 1)}
 
 
@@ -92,10 +100,10 @@ def _policy(job: Job, config: PolicyConfig, profile: Profile) -> Policy:
     return PEERS[job.policy].make(config, profile, headroom=job.headroom)
 
 
-def _oracle(job: Job, trace: Trace, met: Scenario) -> Row:
+def _oracle(job: Job, trace: Trace, real: Scenario) -> Row:
     from planner.sim.oracle import oracle  # compiles what only it needs
 
-    best = oracle(trace, met, attainment=met.sla.attainment, evaluations=job.evaluations)
+    best = oracle(trace, real, attainment=real.sla.attainment, evaluations=job.evaluations)
     found = {"method": best.method, "work_bound_gpu_hours": round(best.work_bound_gpu_hours, 3)}
     return {**_row(job, best.result), **found}
 

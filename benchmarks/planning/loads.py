@@ -44,19 +44,28 @@ class Load:
         return self.file is None or (folder / self.file).exists()
 
 
-def _amplified(file: str, times: int) -> Callable[[Path, int], Trace]:
+def _amplified(
+    file: str, times: int, *, name: str, title: str, seen: str, sla: Sla = _CHAT
+) -> Load:
+    """Return the load of the recording *file* and jittered copies of it."""
+
     def make(folder: Path, seed: int) -> Trace:
         return amplify(open_trace(folder / file), times, rng=np.random.default_rng(seed))
 
-    return make
+    return Load(name=name, title=title, seen=seen, file=file, make=make, sla=sla)
 
 
-def _weekday(folder: Path, seed: int) -> Trace:
-    return weekday(open_trace(folder / CONVERSATION), seed=seed)
+def _built(
+    build: Callable[..., Trace], *, name: str, title: str, seen: str, seeds: tuple[int, ...]
+) -> Load:
+    """Return the load of hours that *build* makes of Azure conversation."""
 
+    def make(folder: Path, seed: int) -> Trace:
+        return build(open_trace(folder / CONVERSATION), seed=seed)
 
-def _week(folder: Path, seed: int) -> Trace:
-    return week(open_trace(folder / CONVERSATION), seed=seed)
+    return Load(
+        name=name, title=title, seen=seen, file=CONVERSATION, make=make, seeds=seeds, is_long=True
+    )
 
 
 def _excerpt(_: Path, seed: int) -> Trace:
@@ -70,54 +79,48 @@ def _sine(_: Path, seed: int) -> Trace:
 LOADS = {
     load.name: load
     for load in (
-        Load(
+        _amplified(
+            CONVERSATION,
+            40,
             name="conversation",
             title="Azure conversation x40, 1 h",
             seen="seed 0 tuned on; the others are the same hour, its copies moved differently",
-            file=CONVERSATION,
-            make=_amplified(CONVERSATION, 40),
         ),
-        Load(
+        _amplified(
+            MOONCAKE,
+            10,
             name="mooncake",
             title="Mooncake conversation x10, 1 h",
             seen="watched while tuning",
-            file=MOONCAKE,
-            make=_amplified(MOONCAKE, 10),
             sla=_LONG,
         ),
-        Load(
+        _amplified(
+            CODE,
+            20,
             name="code",
             title="Azure code (first half) x20, 0.5 h",
             seen="watched while tuning",
-            file=CODE,
-            make=_amplified(CODE, 20),
         ),
-        Load(
+        _built(
+            weekday,
             name="weekday",
             title="weekday in 6 h, from Azure conversation",
             seen="unseen seeds",
-            file=CONVERSATION,
-            make=_weekday,
             seeds=(5, 6, 7, 8, 9),
-            is_long=True,
         ),
-        Load(
+        _built(
+            weekday,
             name=TUNED,
             title="the same weekday, seeds tuned on",
             seen="tuned on",
-            file=CONVERSATION,
-            make=_weekday,
             seeds=(0, 1),
-            is_long=True,
         ),
-        Load(
+        _built(
+            week,
             name="week",
             title="week in 6 h, from Azure conversation",
             seen="unseen",
-            file=CONVERSATION,
-            make=_week,
             seeds=(0, 1),
-            is_long=True,
         ),
         Load(
             name="sine",

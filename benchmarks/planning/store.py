@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from jobs import Job, Row
+from jobs import Job, Row, key_of
 
 
 class Store:
@@ -16,7 +16,7 @@ class Store:
         self.rows = [row for row in _read(path) if row["policy"] not in again]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(map(_line, self.rows)))
-        self._done = {_key(row) for row in self.rows}
+        self._done = {key_of(row) for row in self.rows}
 
     def lacks(self, job: Job) -> bool:
         """Return whether *job* is still to be run."""
@@ -28,7 +28,7 @@ class Store:
         with self._path.open("a") as file:
             file.writelines(map(_line, told))
         self.rows += told
-        self._done |= {_key(row) for row in told}
+        self._done |= {key_of(row) for row in told}
 
 
 def commit_name() -> str:
@@ -44,13 +44,9 @@ def commit_name() -> str:
 def _read(path: Path) -> list[Row]:
     if not path.exists():
         return []
+    # A run that was killed may have left half a line.
     return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
 
 
 def _line(row: Row) -> str:
     return json.dumps(row) + "\n"
-
-
-def _key(row: Row) -> tuple[object, ...]:
-    names = ("load", "seed", "policy", "headroom", "cold_start_seconds", "truth")
-    return tuple(row[name] for name in names)
