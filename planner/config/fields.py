@@ -62,7 +62,7 @@ def _by_role(
 ) -> Mapping[Role, T]:
     where = place(info)
     pairs = value if isinstance(value, Mapping) else _pairs(str(value), where)
-    return {_role(str(name), where): read(item, where) for name, item in pairs.items()}
+    return {read_role(str(name), where): read(item, where) for name, item in pairs.items()}
 
 
 def _pairs(text: str, where: str) -> Mapping[str, str]:
@@ -77,7 +77,8 @@ def _pairs(text: str, where: str) -> Mapping[str, str]:
     return pairs
 
 
-def _role(name: str, where: str) -> Role:
+def read_role(name: str, where: str) -> Role:
+    """Return the role *name*; raises ConfigError that names *where* it stood."""
     roles = [role.value for role in Role]
     if name not in roles:
         close = get_close_matches(name, roles, n=1)

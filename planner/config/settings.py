@@ -14,10 +14,12 @@ from planner.config.fields import (
     Share,
     SlaText,
 )
+from planner.config.servers import ServerUrls
 from planner.core.policy import Bounds, Forecaster, LoadTargets, Mode, PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
+from planner.sources.engines.names import EngineKind
 
 
 class ConnectorKind(StrEnum):
@@ -76,6 +78,10 @@ class Settings(BaseModel):
     """Namespace of the deployment in the discovery store."""
     store: str | None = None
     """Address of the discovery store: etcd://127.0.0.1:2379."""
+    servers: ServerUrls = {}
+    """Servers that planner did not start, to be observed: aggregated=http://h1:8000,http://h2:8000."""
+    engine: EngineKind | None = None
+    """What those servers are; told by their metrics when left out."""
     model: str | None = None
     """Model whose figures count, where frontends serve several; all when left out."""
     journal: Path | None = None

@@ -5,7 +5,7 @@ Called at every look for every process; prometheus_client's own parser costs 5 m
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -15,10 +15,11 @@ _UNESCAPED = {"n": "\n"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The samples of one page whose names begin with the prefix asked for, without buckets.
+    """The samples of one page whose names begin with the prefix asked for.
 
     *samples* maps a series as it is written, ``name{labels}``, to its value. *declared* holds
-    the families that have a TYPE line: one without samples has counted nothing yet.
+    the families that have a TYPE line: one without samples has counted nothing yet. Buckets are
+    left out, except of the histograms asked for.
     """
 
     samples: Mapping[str, float]
@@ -44,14 +45,18 @@ class Page:
         return Page(samples=kept, declared=self.declared)
 
 
-def parse(text: str, prefix: str) -> Page:
-    """Return what *text* says of the families that begin with *prefix*; skips what is no sample."""
+def parse(text: str, prefix: str, *, histograms: Collection[str] = ()) -> Page:
+    """Return what *text* says of the families that begin with *prefix*; skips what is no sample.
+
+    Buckets are read of *histograms* alone.
+    """
+    buckets = frozenset(f"{name}_bucket" for name in histograms)
     samples: dict[str, float] = {}
     declared: set[str] = set()
     declares = f"# TYPE {prefix}"
     for line in text.split("\n"):
         if line.startswith(prefix):
-            sample = _sample(line)
+            sample = _sample(line, buckets)
             if sample is not None:
                 samples[sample[0]] = sample[1]
         elif line.startswith(declares):
@@ -70,11 +75,12 @@ def labels_of(series: str) -> dict[str, str]:
     return {name: _unescaped(text) for name, text in _LABEL.findall(series)}
 
 
-def _sample(line: str) -> tuple[str, float] | None:
+def _sample(line: str, buckets: Collection[str]) -> tuple[str, float] | None:
     # Values and time stamps contain no brace, label values may: the last one ends the labels.
     end = line.rfind("}") + 1 or line.find(" ")
     series = line[:end]
-    if name_of(series).endswith("_bucket"):
+    name = name_of(series)
+    if name.endswith("_bucket") and name not in buckets:
         return None
     try:
         value = float(line[end:].split()[0])

@@ -12,6 +12,8 @@ class Growth:
 
     seconds: float
     page: Page
+    restarted: bool = False
+    """Whether the process began again in between: then the increments are all that it counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,14 @@ class Growths:
         self._last[target] = _Look(at=now, samples=counted)
         if last is None or now <= last.at:
             return None
-        before = {} if _restarted(last.samples, counted) else last.samples
+        restarted = _restarted(last.samples, counted)
+        before = {} if restarted else last.samples
         increments = {series: value - before.get(series, 0.0) for series, value in counted.items()}
-        return Growth(seconds=now - last.at, page=Page(samples=increments, declared=page.declared))
+        return Growth(
+            seconds=now - last.at,
+            page=Page(samples=increments, declared=page.declared),
+            restarted=restarted,
+        )
 
     def grown_of(
         self, pages: Mapping[str, Page], *, targets: Collection[str], now: float

@@ -28,8 +28,8 @@ def effective(
         layers.insert(0, from_file(config))
     chosen = settle(*layers).settings
     path = spec_path(chosen.state_dir or state_directory())
-    # Another store is another deployment: then this one has nothing to say.
-    if chosen.store is not None or not path.exists():
+    # Another store, or other servers, are another deployment: then this one has nothing to say.
+    if chosen.store is not None or chosen.servers or not path.exists():
         return settle(*layers), None
     spec = DeploymentSpec.load(path)
     return settle(from_deployment(_known(spec), path=path), *layers), spec

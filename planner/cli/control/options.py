@@ -15,7 +15,9 @@ _SHAPES = {
     "min": "ROLE=N", "max": "ROLE=N", "max_gpus": "N", "tolerance": "SHARE", "kv_usage": "SHARE",
     "waiting": "N", "headroom": "FACTOR", "forecaster": "level|ensemble",
     "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
-    "store": "URL", "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
+    "store": "URL", "servers": "ROLE=URL,URL",
+    "engine": "vllm|sglang|tensorrt_llm",
+    "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
 }  # fmt: skip
 
 

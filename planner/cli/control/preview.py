@@ -40,7 +40,7 @@ async def preview(settings: Settings, spec: DeploymentSpec | None, *, window: fl
     """
     steady = clocks().steady
     check(settings)
-    async with connected(settings, spec) as target:
+    async with connected(settings, spec, clock=steady) as target:
         policy = policy_for(settings, target.roles)
         before = remembered_state(settings)
         await target.source.observe({}, now=steady())

@@ -18,7 +18,7 @@ from planner.core.state import PolicyState
 from planner.core.units import format_duration
 from planner.errors import ConfigError, MetricsUnavailable
 from planner.journal import Journal, Run
-from planner.loop import ControlLoop, Policy, Surroundings
+from planner.loop import Clocks, ControlLoop, Policy, Surroundings
 from planner.metrics import LoopMetrics
 from runtime.http.exposition import serve_metrics
 
@@ -32,13 +32,16 @@ async def keep(
     """Run the control loop until *stop*, or for a single turn; return the exit code."""
     check(settings)
     tell_decisions()
-    async with connected(settings, spec) as target:
+    time = clocks()
+    async with connected(settings, spec, clock=time.steady) as target:
         policy = policy_for(settings, target.roles)
         notice(_introduction(settings, policy))
         _warn_of_other_sla(policy, spec)
         with Journal.open(journal_path(settings)) as journal:
             state = journal.state() or PolicyState()
-            around = _surroundings(settings, policy, target, journal=journal, state=state)
+            around = _surroundings(
+                settings, policy, target, journal=journal, time=time, state=state
+            )
             loop = ControlLoop(policy, around, state=state)
             async with _metrics_page(settings, around.metrics):
                 window = min(settings.interval, _ONCE_SECONDS)
@@ -52,13 +55,20 @@ def _introduction(settings: Settings, policy: Policy) -> str:
     every = format_duration(settings.interval)
     if settings.observe:
         return (
-            f"planner OBSERVES {settings.namespace}: it records every {every} how many replicas "
+            f"planner OBSERVES {_named(settings)}: it records every {every} how many replicas "
             f"of {roles} would keep {settings.sla}, and changes nothing"
         )
     return (
         f"planner ACTS on {settings.namespace}: every {every} it scales {roles} "
         f"to keep {settings.sla}"
     )
+
+
+def _named(settings: Settings) -> str:
+    count = sum(map(len, settings.servers.values()))
+    if not count:
+        return settings.namespace
+    return "1 server" if count == 1 else f"{count} servers"
 
 
 def _warn_of_other_sla(policy: Policy, spec: DeploymentSpec | None) -> None:
@@ -68,11 +78,16 @@ def _warn_of_other_sla(policy: Policy, spec: DeploymentSpec | None) -> None:
 
 
 def _surroundings(
-    settings: Settings, policy: Policy, target: Target, *, journal: Journal, state: PolicyState
+    settings: Settings,
+    policy: Policy,
+    target: Target,
+    *,
+    journal: Journal,
+    time: Clocks,
+    state: PolicyState,
 ) -> Surroundings:
     metrics = LoopMetrics(CollectorRegistry())
     metrics.began(acts=not settings.observe)
-    time = clocks()
     run = Run(
         started=time.wall(),
         mode="observes" if settings.observe else "acts",

@@ -1,6 +1,7 @@
 """The deployment that a command works on, connected: what sees it and what moves it."""
 
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,32 +10,78 @@ from connectors.observe import ObserveConnector
 from planner.cli.control.leadership import LeaseholdingConnector
 from planner.cli.control.registered import RegisteredFleet
 from planner.cli.control.registry import BusyRegistry, StoreRegistry
+from planner.cli.control.served import ServedFleet
 from planner.config import Settings
 from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError
-from planner.ports import Connector, Registry
+from planner.ports import Connector, MetricsSource, Registry
 from planner.sources.scrape import ScrapeSource
+from planner.sources.servers import Servers, ServersSource
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
 from runtime.ports import Store
+
+_PATIENT_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A connected deployment. Its *roles* are those that it was started with."""
 
-    source: ScrapeSource
+    source: MetricsSource
     connector: Connector
     roles: Collection[Role]
 
 
 @asynccontextmanager
-async def connected(settings: Settings, spec: DeploymentSpec | None) -> AsyncIterator[Target]:
-    """Yield the deployment *spec*, or the one that the store of *settings* knows.
+async def connected(
+    settings: Settings,
+    spec: DeploymentSpec | None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Target]:
+    """Yield the deployment *spec*, or the one that *settings* name, by its store or its servers.
 
     With `settings.observe` its connector writes nothing. Raises ConfigError when there is no
     deployment to be found, or none that can be acted on, and PlannerError when it does not answer.
     """
+    if settings.servers:
+        async with _servers(settings, clock) as target:
+            yield target
+        return
+    async with _registered(settings, spec) as target:
+        yield target
+
+
+@asynccontextmanager
+async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Target]:
+    if settings.store is not None:
+        raise ConfigError(
+            f"--servers and --store {settings.store}: these are two deployments",
+            hint="name one of them",
+        )
+    if not settings.observe:
+        raise ConfigError(
+            "--servers: planner did not start these servers, so they can only be observed",
+            hint="planner run --observe",
+        )
+    servers = Servers(
+        urls=settings.servers,
+        engine=settings.engine,
+        model=settings.model,
+        timeout=settings.metrics_timeout,
+        patience=settings.max_age or _PATIENT_INTERVALS * settings.interval,
+    )
+    source = ServersSource(servers, clock=clock, sla=settings.sla)
+    try:
+        connector = ObserveConnector(ServedFleet(source))
+        yield Target(source=source, connector=connector, roles=settings.servers.keys())
+    finally:
+        await source.close()
+
+
+@asynccontextmanager
+async def _registered(settings: Settings, spec: DeploymentSpec | None) -> AsyncIterator[Target]:
     if settings.store is None:
         raise ConfigError("no deployment is known here", hint="planner serve starts one")
     if spec is None and not settings.observe:

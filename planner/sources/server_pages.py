@@ -1,0 +1,96 @@
+"""Reads the metrics pages of servers that were not started here, and finds out what they are."""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from planner.sources.engines import ENGINES, recognised
+from planner.sources.engines.names import EngineKind, EngineNames
+from planner.sources.exposition import Page, parse
+from planner.sources.pages import PageReader
+
+log = logging.getLogger(__name__)
+
+_MODEL = "model_name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPage:
+    """What one server told, and the names by which to read it."""
+
+    names: EngineNames
+    page: Page
+
+
+class ServerPages:
+    """Reads the servers at *urls*, each a base URL or, with a path, that of the page itself.
+
+    A server is what its page looks like, unless *engine* says what all of them are. With *model*
+    only the figures of that one count.
+    """
+
+    def __init__(
+        self,
+        urls: Collection[str],
+        *,
+        timeout: float,
+        engine: EngineKind | None = None,
+        model: str | None = None,
+    ) -> None:
+        self._urls = tuple(urls)
+        self._reader = PageReader(timeout=timeout)
+        self._engine = None if engine is None else ENGINES[engine]
+        self._model = model
+        self._addresses: dict[str, str] = {}
+
+    async def read(self) -> Mapping[str, ServerPage]:
+        """Return the pages of the servers that answered, by their URL."""
+        found: dict[str, ServerPage] = {}
+        for path in self._paths():
+            asked = {u: self._address(u, path) for u in self._urls if u not in found}
+            texts = await self._reader.read(asked.values())
+            for url, address in asked.items():
+                if address in texts and (page := self._page(url, texts[address])) is not None:
+                    found[url] = page
+                    self._addresses[url] = address
+        self._forget(found)
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reader.close()
+
+    def _paths(self) -> list[str]:
+        """Return where a page may be; once each server's is known, it is read there alone.
+
+        TensorRT-LLM's first: what it has at the others' path is another page, that tells each
+        figure only once, to whoever asks first.
+        """
+        if self._engine is not None:
+            return [self._engine.path]
+        if all(url in self._addresses for url in self._urls):
+            return [""]
+        return sorted({names.path for names in ENGINES.values()}, key=len, reverse=True)
+
+    def _address(self, url: str, path: str) -> str:
+        if urlsplit(url).path.rstrip("/"):
+            return url
+        return self._addresses.get(url, f"{url.rstrip('/')}{path}")
+
+    def _page(self, url: str, text: str) -> ServerPage | None:
+        names = self._engine or recognised(text)
+        if names is None:
+            log.debug("page is of no known server url=%s", url)
+            return None
+        if url not in self._addresses:
+            log.info("server found url=%s engine=%s", url, names.kind.value)
+        page = parse(text, names.prefix, histograms=names.histograms)
+        if self._model is not None:
+            page = page.only(_MODEL, self._model)
+        return ServerPage(names=names, page=page)
+
+    def _forget(self, found: Collection[str]) -> None:
+        # Another server may listen there when it comes back.
+        for url in self._addresses.keys() - set(found):
+            del self._addresses[url]
