@@ -38,9 +38,11 @@ unit: setup  ## fast tests, in parallel
 e2e: setup  ## tests with real processes, one after the other
 	$(BIN)/pytest -q -m e2e --durations=15 || $(BIN)/pytest -q --lf -m e2e
 
-bench: setup  ## the request path and the start-up time, as JSON and Markdown
+bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 5 minutes
 	$(BIN)/python benchmarks/request_path.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/simulator.py --cold
+	$(BIN)/python benchmarks/decide.py
 
 bench-planning: setup  ## the planner, its peers and perfect foresight on every trace: an hour
 	$(BIN)/python benchmarks/planning

@@ -7,13 +7,14 @@ time of this process. A calibration loop beside them tells how fast the machine 
 import json
 import math
 import pickle
+import resource
 from collections.abc import Callable
 from itertools import starmap
 from pathlib import Path
 from time import process_time
 
 import numpy as np
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 
 from planner.core.decide import PolicyConfig, PolicyState, decide
 from planner.core.observation import (
@@ -52,42 +53,46 @@ def look(index: int, phase: float, rng: np.random.Generator) -> Observation:
         isl=tuple((counts * ISL).tolist()),
         isl_squared=tuple((2 * counts * ISL**2).tolist()),
     )
-    count, tokens, squared = (
-        sum(part) for part in (arrivals.counts, arrivals.isl, arrivals.isl_squared)
+    seen = traffic(arrivals, late=rng.integers(0, 3).item())
+    return Observation(
+        at=CLOCK + INTERVAL * index + 1e-3 * rng.random(),
+        fleet={Role.PREFILL: Replicas(ready=5), Role.DECODE: Replicas(ready=4)},
+        traffic=seen,
+        load=loads(seen),
     )
-    traffic = Traffic(
+
+
+def traffic(arrivals: Arrivals, *, late: int) -> Traffic:
+    """Return an interval in which as many requests finish as arrive, *late* of them late."""
+    count = sum(arrivals.counts)
+    return Traffic(
         seconds=INTERVAL,
         arrived=count,
-        isl_sum=float(tokens),
-        isl_squared_sum=float(squared),
+        isl_sum=float(sum(arrivals.isl)),
+        isl_squared_sum=float(sum(arrivals.isl_squared)),
         finished=count,
         osl_sum=float(count * OSL),
         context_osl_sum=float(count * OSL * (ISL + OSL // 2)),
-        within_sla=count - rng.integers(0, 3).item(),
+        within_sla=count - late,
         ttft_sum=count * 0.1,
         ttft_count=count,
         itl_sum=count * 0.03,
         itl_count=count,
         arrivals=arrivals,
     )
-    return Observation(
-        at=CLOCK + INTERVAL * index + 1e-3 * rng.random(),
-        fleet={Role.PREFILL: Replicas(ready=5), Role.DECODE: Replicas(ready=4)},
-        traffic=traffic,
-        load=loads(count, tokens, squared),
-    )
 
 
-def loads(count: int, tokens: int, squared: int) -> dict[Role, RoleLoad]:
-    """Return what the engines of both roles say while *count* requests are served."""
+def loads(served: Traffic) -> dict[Role, RoleLoad]:
+    """Return what the engines of both roles say while *served* is."""
+    count = served.arrived
     prefill = StepSums(
         seconds=14.0,
         steps=300,
         prefill_steps=300,
         decoded=0,
         kv_tokens=0,
-        prefilled=tokens,
-        prefilled_squared=squared,
+        prefilled=int(served.isl_sum),
+        prefilled_squared=int(served.isl_squared_sum),
     )
     decode = StepSums(
         seconds=14.0,
@@ -143,7 +148,7 @@ def calibration() -> int:
 def resident_mib() -> float:
     """Return the memory that this process holds, in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 2**20
+    return pages * resource.getpagesize() / 2**20
 
 
 def one(state: PolicyState, observation: Observation) -> PolicyState:
@@ -168,14 +173,11 @@ def main() -> None:
         "state_bytes": state_bytes,
         "calibration_ms": round(fastest(calibration, 10) * 1e3, 1),
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "decide.json"
-    path.write_text(json.dumps({**provenance(), **found}, indent=2) + "\n")
     print(
         f"| {found['microseconds_a_decision']} us | {found['seconds_a_pass']} s "
         f"| {found['kib_a_deployment']} KiB | {state_bytes} bytes | {found['calibration_ms']} ms |"
     )
-    print(f"written to {path}")
+    write(RESULTS / "decide.json", found)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ Some points of the bundled measured sweep are drawn at random beside its corners
 made from those, and judged on the points left out.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 from scipy.interpolate import griddata
 
 from planner.core.fit import fit_decode, fit_prefill
@@ -37,13 +36,9 @@ def main() -> None:
         "prefill": [row(prefill_errors, entry, count) for count in PREFILL_COUNTS],
         "decode": [row(decode_errors, entry, count) for count in DECODE_COUNTS],
     }
-    document = {**provenance(), "profile": PROFILE, "designs": DESIGNS, **tables}
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "engine_model.json"
-    path.write_text(json.dumps(document, indent=2) + "\n")
     for name, rows in tables.items():
-        print_rows(name, rows)
-    print(f"written to {path}")
+        print("\n".join(lines(name, rows)))
+    write(RESULTS / "engine_model.json", {"profile": PROFILE, "designs": DESIGNS, **tables})
 
 
 def row(
@@ -151,13 +146,8 @@ def split(points: tuple[Point, ...], chosen: list[int]) -> tuple[list[Point], li
     )
 
 
-def print_rows(name: str, rows: list[dict[str, object]]) -> None:
-    """Print one table as Markdown: mean and largest error in percent."""
-    print("\n".join(lines(name, rows)))
-
-
 def lines(name: str, rows: list[dict[str, object]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table."""
+    """Yield the lines of a Markdown table: mean and, in brackets, largest error in percent."""
     models = [key for key in rows[0] if key != "points"]
     yield f"| {name} points | " + " | ".join(models) + " |"
     yield "|---" * (1 + len(models)) + "|"

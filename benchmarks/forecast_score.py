@@ -9,6 +9,7 @@ compare.
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, exp, log
@@ -74,8 +75,9 @@ def static_hours(demand: Demand) -> float:
 def headrooms(demand: Demand, forecasts: Floats, *, lead_ticks: int) -> Floats:
     """Return the headroom known at each tick: 0.98 of requests came within it of their forecast.
 
-    The rule is the planner's: a histogram of ratios that fades over 75 leads, begun by a prior of
-    12 leads of traffic around 1.3, in whole replicas.
+    The planner learns like this too (`planner.core.headroom`), but begins by role and size: a
+    histogram of ratios that fades over 75 leads, begun by a prior of 12 leads of traffic around
+    1.3, in whole replicas.
     """
     weights, judged, found = [0.0] * _BUCKETS, 0.0, np.empty(len(forecasts))
     fade = exp(-1 / (_MEMORY_LEADS * lead_ticks))
@@ -123,10 +125,10 @@ def _fleet(demand: Demand, target: Floats, lead_ticks: int) -> tuple[float, floa
     return float(missed), float(asked[scored].sum() * TICK_SECONDS / 3600)
 
 
-def _over(values: Floats, ticks: int, how: object) -> Floats:
+def _over(values: Floats, ticks: int, how: Callable[..., Floats]) -> Floats:
     """Return *how*, np.max or np.min, of the last *ticks* values at each tick."""
     padded = np.concatenate([np.full(ticks - 1, values[0]), values])
-    return np.asarray(how(sliding_window_view(padded, ticks), axis=1))  # type: ignore[operator]
+    return how(sliding_window_view(padded, ticks), axis=1)
 
 
 def _hours_at(misses: float, demand: Demand, target: Floats, lead_ticks: int) -> float | None:

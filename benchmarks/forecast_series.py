@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.core.engine import EngineModel
-from planner.core.profile import Parallelism
 from planner.profiles import load_profile
 from planner.traces import Trace, amplify, open_trace, weekday
 
@@ -25,6 +24,7 @@ TICK_SECONDS = 5.0
 _BIN_SECONDS = 0.25
 _TICK_BINS = 20
 _LOOK_BACK_BINS = 240
+# About what a TTFT target of 500 ms leaves for prompts as long as Azure's.
 _SLACK_SECONDS = 0.4
 _DAY_SECONDS = 86400
 
@@ -88,7 +88,7 @@ def _wandering(rng: np.random.Generator, bins: int, *, seconds: float, deviation
 
 
 def _engine() -> EngineModel:
-    return load_profile(PROFILE).engine(Parallelism())
+    return load_profile(PROFILE).engine()
 
 
 def _work_seconds(engine: EngineModel, isl: Floats) -> Floats:
@@ -107,7 +107,7 @@ def _of_trace(name: str, trace: Trace) -> Demand:
     first = (trace.arrival_seconds / _BIN_SECONDS).astype(int)
     seconds = _work_seconds(_engine(), trace.isl.astype(float))
     short = seconds <= _BIN_SECONDS
-    work = np.bincount(first[short], weights=seconds[short], minlength=bins)
+    work: Floats = np.bincount(first[short], seconds[short], minlength=bins).astype(float)
     for start, left in zip(first[~short], seconds[~short], strict=True):
         _spread(work, int(start), float(left))
     return _demand(name, work, np.bincount(first, minlength=bins))

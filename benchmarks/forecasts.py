@@ -6,7 +6,6 @@ some hours: days are left to the others.
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from statistics import fmean
@@ -14,7 +13,7 @@ from statistics import fmean
 import numpy as np
 from forecast_score import Figures, figures, static_hours
 from forecast_series import RECORDED, TICK_SECONDS, Demand, Floats, recorded, two_days, working_day
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 
 from planner.core.forecast import MEMBERS, Forecasts, Horizon, Member, expected, seen
 from planner.errors import ConfigError
@@ -124,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fitted", action="store_true", help="ARIMA and ETS, too")
     fitted: bool = parser.parse_args().fitted
-    document: dict[str, object] = {**provenance(), "tuned_on": TUNED_ON, "seeds": SEEDS}
+    document: dict[str, object] = {"tuned_on": TUNED_ON, "seeds": SEEDS}
     demands = list(series())
     for lead, ticks in LEADS.items():
         result: dict[str, dict[str, object]] = {}
@@ -138,10 +137,7 @@ def main() -> None:
             result[name]["best fixed fleet"] = round(fmean(map(static_hours, alike)), 4)
         document[lead] = result
         print(table(lead, result), flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "forecasts.json"
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {path}")
+    write(RESULTS / "forecasts.json", document)
 
 
 if __name__ == "__main__":

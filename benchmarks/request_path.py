@@ -7,10 +7,7 @@ Both sides send the same token ids to the same worker, in alternating rounds, wi
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from local_deployment import Running, serving
+from results_file import RESULTS, write
 
 from planner.replay.endpoint import Endpoint
 from planner.replay.prompts import body
@@ -28,7 +26,6 @@ from runtime.protocol import GenerateRequest, Sampling, TokenDelta
 CONCURRENCIES = (1, 16, 64)
 ROUNDS = 3
 ISL, OSL = 256, 64
-RESULTS = Path(__file__).parent / "results"
 
 Send = Callable[[int], Awaitable[tuple[float, int]]]
 """Sends request number n; returns its time to first token in seconds and its output tokens."""
@@ -136,7 +133,7 @@ async def measure(running: Running) -> dict[str, dict[str, float]]:
 
 def _row(frontend: list[Round], direct: list[Round]) -> dict[str, float]:
     def median(rounds: list[Round], name: str) -> float:
-        return round(statistics.median(asdict(r)[name] for r in rounds), 2)
+        return round(float(statistics.median(asdict(r)[name] for r in rounds)), 2)
 
     row = {f"frontend_{name}": median(frontend, name) for name in ("ttft_ms_p50", "ttft_ms_p99")}
     row |= {f"direct_{name}": median(direct, name) for name in ("ttft_ms_p50", "ttft_ms_p99")}
@@ -149,22 +146,6 @@ def _row(frontend: list[Round], direct: list[Round]) -> dict[str, float]:
     }
 
 
-def provenance() -> dict[str, str]:
-    """Return when, where and on which commit this is measured."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit,
-        "python": platform.python_version(),
-        "cores": str(len(os.sched_getaffinity(0))),
-    }
-
-
 def main() -> None:
     """Measure and write results/request_path.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,10 +153,7 @@ def main() -> None:
     out: Path = parser.parse_args().out
     with serving("--aggregated", "1", "--planner", "off", "--http-port", "0") as running:
         rows = asyncio.run(measure(running))
-    document = {**provenance(), "isl": ISL, "osl": OSL, "rounds": ROUNDS, "concurrency": rows}
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {out}")
+    write(out, {"isl": ISL, "osl": OSL, "rounds": ROUNDS, "concurrency": rows})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Simulated requests a second on one core, the compile time of the first call, and memory.
 
-    python benchmarks/simulator.py azure_conv.csv --amplify 40 --cold
+    python benchmarks/simulator.py [TRACE] [--amplify 40] [--cold]
 
 Prints a Markdown table and writes results/simulator.json, or what --json says. The policy asks for
 the fleet that is there, so what it costs is only what it sees. Times are CPU seconds of the
@@ -8,7 +8,6 @@ process, which other processes disturb less than the clock on the wall. --cold c
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -19,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 
 from planner.core.observation import Observation
 from planner.core.role import Role
@@ -133,8 +132,7 @@ def main() -> None:
         f"| {found['trace']} | {found['requests']:,} | {found['static_requests_per_second']:,} "
         f"| {found['policy_requests_per_second']:,} | {found['peak_megabytes']} MB | {first} |"
     )
-    given.json.parent.mkdir(exist_ok=True)
-    given.json.write_text(json.dumps(provenance() | {"simulator": found}, indent=2) + "\n")
+    write(given.json, {"simulator": found})
 
 
 if __name__ == "__main__":

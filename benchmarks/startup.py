@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from local_deployment import serving
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 
 TIMES = 5
 
@@ -28,7 +28,6 @@ def help_cpu_seconds() -> float:
 
 def main() -> None:
     """Measure and write results/startup.json."""
-    document = provenance()
     figures: dict[str, object] = {}
     for name, measured in (("serve", serve_seconds), ("help_cpu", help_cpu_seconds)):
         seconds = sorted(round(measured(), 3) for _ in range(TIMES))
@@ -37,11 +36,8 @@ def main() -> None:
             "min": seconds[0],
             "max": seconds[-1],
         }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "startup.json"
-    path.write_text(json.dumps({**document, "times": TIMES, **figures}, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
-    print(f"written to {path}")
+    write(RESULTS / "startup.json", {"times": TIMES, **figures})
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ results/steady.json and prints a Markdown row a run. Every action after settling
 """
 
 import argparse
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from request_path import RESULTS, provenance
+from results_file import RESULTS, write
 
 from planner.core.decide import PolicyConfig
 from planner.core.observation import Observation
+from planner.core.plan import Decision
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.profiles import load_profile
@@ -60,28 +61,30 @@ class Watched:
     """`decide`, with a note of each time that it moved a number."""
 
     decisions: Decisions
-    actions: list[dict[str, object]] = field(default_factory=list)
+    actions: list[dict[str, Any]] = field(default_factory=list)
 
     def __call__(self, observation: Observation) -> Mapping[Role, int]:
         """Return what the decisions say; plans are not kept, a day has 17,280."""
         desired = self.decisions(observation)
         plan = self.decisions.plans.pop()
-        for role, decision in plan.decisions.items():
-            if decision.desired != decision.current:
-                self.actions.append(
-                    {
-                        "hours": round(observation.at / 3600, 2),
-                        "role": str(role),
-                        "from": decision.current,
-                        "to": decision.desired,
-                        "reasons": [str(step.reason) for step in decision.steps],
-                        "needs": {k: round(v, 2) for k, v in decision.steps[0].inputs.items()},
-                    }
-                )
+        moved = (d for d in plan.decisions.values() if d.desired != d.current)
+        self.actions += [action(observation.at, decision) for decision in moved]
         return desired
 
 
-def run(rate_rps: float, *, seed: int) -> dict[str, object]:
+def action(at: float, decision: Decision) -> dict[str, Any]:
+    """Return a note of *decision*, made *at* so many seconds."""
+    return {
+        "hours": round(at / 3600, 2),
+        "role": str(decision.role),
+        "from": decision.current,
+        "to": decision.desired,
+        "reasons": [str(step.reason) for step in decision.steps],
+        "needs": {k: round(v, 2) for k, v in decision.steps[0].inputs.items()},
+    }
+
+
+def run(rate_rps: float, *, seed: int) -> dict[str, Any]:
     """Return what a day of *rate_rps* after settling took."""
     trace = steady(rate_rps, hours=SETTLING_HOURS + DAY_HOURS, seed=seed)
     watched = Watched(Decisions(CONFIG, PROFILE))
@@ -98,8 +101,18 @@ def run(rate_rps: float, *, seed: int) -> dict[str, object]:
         "attainment": scored.attainment,
         "gpus": scored.gpu_hours / DAY_HOURS,
         "fleet": {str(role): r.current for role, r in result.changes[-1].fleet.items()},
-        "each": [a for a in watched.actions if float(str(a["hours"])) >= SETTLING_HOURS],
+        "each": [a for a in watched.actions if a["hours"] >= SETTLING_HOURS],
     }
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the row of a run and, below it, the actions after settling."""
+    yield (
+        f"| {found['rate_rps']:g}/s | {found['seed']} | {found['actions_before']} "
+        f"| {found['actions']} | {found['attainment']:.4f} | {found['gpus']:.2f} "
+        f"| {found['fleet']} |"
+    )
+    yield from (f"    {action}" for action in found["each"])
 
 
 def main() -> None:
@@ -115,15 +128,8 @@ def main() -> None:
         for seed in range(1, options.seeds + 1):
             found = run(rate, seed=seed)
             runs.append(found)
-            print(
-                f"| {rate:g}/s | {seed} | {found['actions_before']} | {found['actions']} "
-                f"| {found['attainment']:.4f} | {found['gpus']:.2f} | {found['fleet']} |",
-                flush=True,
-            )
-            for action in found["each"]:
-                print(f"    {action}", flush=True)
-    path = RESULTS / "steady.json"
-    path.write_text(json.dumps({**provenance(), "runs": runs}, indent=2) + "\n")
+            print("\n".join(lines(found)), flush=True)
+    write(RESULTS / "steady.json", {"runs": runs})
 
 
 if __name__ == "__main__":
