@@ -38,7 +38,7 @@ unit: setup  ## fast tests, in parallel
 e2e: setup  ## tests with real processes, one after the other
 	$(BIN)/pytest -q -m e2e --durations=15 || $(BIN)/pytest -q --lf -m e2e
 
-bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 5 minutes
+bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 4 minutes
 	$(BIN)/python benchmarks/request_path.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/simulator.py --cold
