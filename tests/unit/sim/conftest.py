@@ -1,6 +1,7 @@
-"""A simulator that takes every step of every engine, with lists for everything: slow and obvious.
+"""Traces, a policy that watches, and a reference for the simulator.
 
-It shares nothing with the real one beside the engine model, which tells the time of a step.
+The reference takes every step of every engine, with lists for everything: slow and obvious. It
+shares nothing with the real one beside the engine model, which tells the time of a step.
 """
 
 import heapq
@@ -8,15 +9,67 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+import numpy as np
 import pytest
 
 from planner.core.engine import EngineModel
+from planner.core.observation import Observation
 from planner.core.role import Role
-from planner.sim.run import Scenario
+from planner.sim.result import SimResult
+from planner.sim.run import Scenario, simulate
 from planner.traces import Trace
 
 Schedule = list[tuple[float, Mapping[Role, int]]]
 PREFILL = Role.PREFILL
+
+
+@pytest.fixture
+def requests_at() -> Callable[..., Trace]:
+    """Equal requests at given times."""
+
+    def trace(*arrivals: float, isl: int = 1024, osl: int = 2, hash_ids=None) -> Trace:
+        n = len(arrivals)
+        return Trace(
+            name="t",
+            arrival_seconds=np.array(arrivals, dtype=float),
+            isl=np.full(n, isl),
+            osl=np.full(n, osl),
+            hash_ids=hash_ids,
+        )
+
+    return trace
+
+
+@pytest.fixture
+def random_trace() -> Callable[..., Trace]:
+    """Poisson arrivals of lengths spread evenly, the same ones again."""
+
+    def trace(n: int = 400, *, rate: float = 20.0, osl: int = 100) -> Trace:
+        rng = np.random.default_rng(3)
+        return Trace(
+            name="random",
+            arrival_seconds=np.cumsum(rng.exponential(1 / rate, n)),
+            isl=rng.integers(100, 4000, n),
+            osl=rng.integers(1, 2 * osl, n),
+        )
+
+    return trace
+
+
+@pytest.fixture
+def watched() -> Callable[..., tuple[SimResult, list[Observation]]]:
+    """Return a run with a policy that asks for the same all the time, and what it saw."""
+
+    def run(trace: Trace, scenario: Scenario, wanted: Mapping[Role, int] | None = None):
+        seen = []
+
+        def policy(observation: Observation) -> Mapping[Role, int]:
+            seen.append(observation)
+            return wanted or scenario.initial
+
+        return simulate(trace, scenario, policy=policy), seen
+
+    return run
 
 
 @dataclass(eq=False)

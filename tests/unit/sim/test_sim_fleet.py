@@ -1,28 +1,20 @@
 """Replicas start cold, the right ones go, and GPU time counts them from first to last."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from planner.core.observation import Observation, Replicas
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.profiles import load_profile
 from planner.sim.run import Scenario, simulate
-from planner.traces import Trace, open_trace
+from planner.traces import open_trace
 
-MODEL = EngineModel(
-    prefill=PrefillLaw(base_seconds=0.0185, token_seconds=1.4e-5, token_squared_seconds=4.9e-10),
-    decode=DecodeLaw(base_seconds=0.0044, request_seconds=3.8e-5, kv_token_seconds=3e-8),
-    limits=EngineLimits(
-        max_num_batched_tokens=8192,
-        max_num_seqs=256,
-        block_size=16,
-        kv_capacity_tokens=100_000,
-        kv_bytes_per_token=131_072,
-        transfer_bytes_per_second=5e10,
-    ),
-)
 P, D, A = Role.PREFILL, Role.DECODE, Role.AGGREGATED
+ENGINE = load_profile("llama-3.1-8b-fp8-h200").engine()
+MODEL = replace(ENGINE, limits=replace(ENGINE.limits, kv_capacity_tokens=100_000))
 SLA = Sla(ttft_seconds=0.2, itl_seconds=0.02)
 
 
@@ -35,16 +27,6 @@ def scenario(**choices) -> Scenario:
         "interval_seconds": 5.0,
     }
     return Scenario(**(defaults | choices))
-
-
-def requests_at(*arrivals: float, isl: int = 1000, osl: int = 100) -> Trace:
-    n = len(arrivals)
-    return Trace(
-        name="t",
-        arrival_seconds=np.array(arrivals, dtype=float),
-        isl=np.full(n, isl),
-        osl=np.full(n, osl),
-    )
 
 
 class Schedule:
@@ -66,7 +48,7 @@ def states(result, role: Role) -> list[tuple[float, int, int, int]]:
     ]
 
 
-def test_a_replica_starts_cold_and_gpu_time_counts_it_from_the_start():
+def test_a_replica_starts_cold_and_gpu_time_counts_it_from_the_start(requests_at):
     policy = Schedule((0, {P: 1, D: 1}), (20, {P: 1, D: 2}))
     result = simulate(requests_at(0, 100, osl=1), scenario(), policy=policy)
     assert states(result, D) == [(0, 0, 1, 0), (20, 1, 1, 0), (30, 0, 2, 0)]
@@ -76,14 +58,14 @@ def test_a_replica_starts_cold_and_gpu_time_counts_it_from_the_start():
     assert result.replicas(D) == (1, 2)
 
 
-def test_starting_replicas_are_cancelled_first_and_cost_nothing_after():
+def test_starting_replicas_are_cancelled_first_and_cost_nothing_after(requests_at):
     policy = Schedule((0, {P: 1, D: 3}), (5, {P: 1, D: 1}))
     result = simulate(requests_at(0, 100, osl=1), scenario(), policy=policy)
     assert states(result, D) == [(0, 0, 1, 0), (0, 2, 1, 0), (5, 0, 1, 0)]
     assert result.gpu_seconds == pytest.approx(2 * result.duration_seconds + 10, abs=0.2)
 
 
-def test_the_idlest_ready_replica_drains_and_finishes_its_requests():
+def test_the_idlest_ready_replica_drains_and_finishes_its_requests(requests_at):
     trace = requests_at(0, 0.1, 0.2, osl=4000)  # the second replica gets one of the three
     policy = Schedule((0, {P: 1, D: 2}), (5, {P: 1, D: 1}))
     result = simulate(trace, scenario(initial={P: 1, D: 2}), policy=policy)
@@ -94,7 +76,7 @@ def test_the_idlest_ready_replica_drains_and_finishes_its_requests():
     assert left.at == pytest.approx(result.finish_seconds[1])
 
 
-def test_a_draining_prefill_replica_finishes_what_it_has_begun_only():
+def test_a_draining_prefill_replica_finishes_what_it_has_begun_only(requests_at):
     trace = requests_at(*[4.99] * 12, isl=8000, osl=2)  # 8000 tokens fill a step
     policy = Schedule((0, {P: 2, D: 1}), (5, {P: 1, D: 1}))
     result = simulate(trace, scenario(initial={P: 2, D: 1}), policy=policy)
@@ -103,32 +85,32 @@ def test_a_draining_prefill_replica_finishes_what_it_has_begun_only():
     assert gone < 5.4  # at most two steps later
 
 
-def test_roles_that_shrink_go_before_roles_that_grow():
+def test_roles_that_shrink_go_before_roles_that_grow(requests_at):
     policy = Schedule((0, {P: 3, D: 1}), (50, {P: 1, D: 3}))
     result = simulate(requests_at(0, 100, osl=1), scenario(initial={P: 3, D: 1}), policy=policy)
     assert result.peak_gpus == 4
 
 
-def test_requests_wait_for_the_first_replica():
+def test_requests_wait_for_the_first_replica(requests_at):
     policy = Schedule((0, {P: 1, D: 1}))
     result = simulate(requests_at(1.0, 2.0), scenario(initial={P: 0, D: 0}), policy=policy)
     assert result.completed == 2
     assert result.ttft_seconds[0] > 8.9
 
 
-def test_a_request_that_fits_into_no_engine_fails_and_is_a_miss():
+def test_a_request_that_fits_into_no_engine_fails_and_is_a_miss(requests_at):
     trace = requests_at(0.0, 1.0, isl=100_000)
     result = simulate(trace, scenario())
     assert (result.failed, result.completed, result.attainment) == (2, 0, 0.0)
 
 
-def test_a_fleet_without_replicas_never_finishes_anything():
+def test_a_fleet_without_replicas_never_finishes_anything(requests_at):
     result = simulate(requests_at(0.0), scenario(initial={P: 0, D: 0}, patience_seconds=50.0))
     assert (result.completed, result.attainment, result.gpu_seconds) == (0, 0.0, 0.0)
     assert result.duration_seconds == 50.0
 
 
-def test_a_request_of_one_token_has_no_itl_and_can_meet_the_sla():
+def test_a_request_of_one_token_has_no_itl_and_can_meet_the_sla(requests_at):
     result = simulate(requests_at(0.0, osl=1), scenario())
     assert np.isnan(result.itl_seconds[0])
     assert result.attainment == 1.0
@@ -152,7 +134,7 @@ def test_what_a_policy_sees_adds_up_to_what_happened():
     assert sum(t.itl_sum for t in traffic) == pytest.approx(np.nansum(result.itl_seconds[done]))
 
 
-def test_load_shows_the_shared_queue_for_prefill_and_memory_for_decode():
+def test_load_shows_the_shared_queue_for_prefill_and_memory_for_decode(requests_at):
     trace = requests_at(*[4.99] * 12, isl=8000, osl=100)
     policy = Schedule((0, {P: 1, D: 1}))
     simulate(trace, scenario(), policy=policy)
@@ -163,7 +145,7 @@ def test_load_shows_the_shared_queue_for_prefill_and_memory_for_decode():
     assert policy.seen[1].in_flight == 12
 
 
-def test_an_aggregated_fleet_counts_prompts_that_wait():
+def test_an_aggregated_fleet_counts_prompts_that_wait(requests_at):
     trace = requests_at(*[4.99] * 5, isl=8000, osl=100)
     policy = Schedule((0, {A: 1}))
     simulate(trace, scenario(models={A: MODEL}, initial={A: 1}), policy=policy)
@@ -182,13 +164,13 @@ def test_equal_runs_are_equal():
     assert policies[0].seen == policies[1].seen
 
 
-def test_progress_ends_at_everything():
+def test_progress_ends_at_everything(requests_at):
     told: list[float] = []
     simulate(requests_at(0.0, 9.0), scenario(), progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
 
 
-def test_an_empty_trace_costs_nothing():
+def test_an_empty_trace_costs_nothing(requests_at):
     result = simulate(requests_at(), scenario())
     assert (result.requests, result.attainment, result.gpu_seconds) == (0, 1.0, 0.0)

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.profiles import load_profile
-from planner.sim.run import Scenario, simulate
-from planner.traces import Trace
+from planner.sim.run import Scenario
 
 MODEL = load_profile("llama-3.1-8b-fp8-h200").engine()
 P, D, A = Role.PREFILL, Role.DECODE, Role.AGGREGATED
@@ -18,42 +16,8 @@ DISAGGREGATED = Scenario(sla=SLA, models={P: MODEL, D: MODEL}, initial={P: 2, D:
 ONE = Scenario(sla=SLA, models={A: MODEL}, initial={A: 1})
 
 
-def random_trace(n=400, *, rate=20.0, osl=100) -> Trace:
-    rng = np.random.default_rng(3)
-    return Trace(
-        name="random",
-        arrival_seconds=np.cumsum(rng.exponential(1 / rate, n)),
-        isl=rng.integers(100, 4000, n),
-        osl=rng.integers(1, 2 * osl, n),
-    )
-
-
-def requests_at(*arrivals: float, isl=1024, osl=2) -> Trace:
-    n = len(arrivals)
-    at = np.array(arrivals, dtype=float)
-    lengths = {"isl": np.full(n, isl), "osl": np.full(n, osl)}
-    return Trace(name="t", arrival_seconds=at, **lengths)
-
-
-class Watch:
-    """Keeps what it sees, and asks for the fleet that is there from the start."""
-
-    def __init__(self, wanted) -> None:
-        self.wanted = wanted
-        self.seen = []
-
-    def __call__(self, observation):
-        self.seen.append(observation)
-        return self.wanted
-
-
-def watched(trace, scenario, wanted=None):
-    policy = Watch(wanted or scenario.initial)
-    return simulate(trace, scenario, policy=policy), policy.seen
-
-
 @pytest.mark.parametrize("scenario", [DISAGGREGATED, ONE], ids=["disaggregated", "aggregated"])
-def test_the_laws_give_the_time_of_all_steps_from_their_sums(scenario):
+def test_the_laws_give_the_time_of_all_steps_from_their_sums(random_trace, watched, scenario):
     result, seen = watched(random_trace(), scenario)
     assert result.completed == 400
     for role, model in scenario.models.items():
@@ -73,7 +37,7 @@ def test_the_laws_give_the_time_of_all_steps_from_their_sums(scenario):
             assert sums.steps > 0 or not observation.in_flight
 
 
-def test_step_sums_add_up_to_the_tokens_of_the_trace():
+def test_step_sums_add_up_to_the_tokens_of_the_trace(random_trace, watched):
     trace = random_trace()
     _, seen = watched(trace, replace(DISAGGREGATED, interval_seconds=0.7))
     steps = {role: [o.load[role].steps for o in seen[1:]] for role in (P, D)}
@@ -85,7 +49,7 @@ def test_step_sums_add_up_to_the_tokens_of_the_trace():
     assert sum(s.kv_tokens for s in steps[D]) == contexts.sum()
 
 
-def test_a_long_run_of_steps_is_seen_while_it_goes_on():
+def test_a_long_run_of_steps_is_seen_while_it_goes_on(requests_at, watched):
     _, seen = watched(requests_at(0.0, osl=5000), replace(ONE, interval_seconds=2.0))
     steps = [o.load[A].steps for o in seen[1:6]]
     assert all(1.9 < s.seconds < 2.1 for s in steps)
@@ -94,7 +58,7 @@ def test_a_long_run_of_steps_is_seen_while_it_goes_on():
     assert usage[0] < usage[-1]
 
 
-def test_arrivals_are_counted_in_bins_that_end_with_the_look():
+def test_arrivals_are_counted_in_bins_that_end_with_the_look(requests_at, watched):
     trace = requests_at(0.0, 0.1, 4.74, 4.76, 5.01)
     _, seen = watched(trace, ONE)
     bins = seen[1].traffic.arrivals
@@ -105,7 +69,7 @@ def test_arrivals_are_counted_in_bins_that_end_with_the_look():
     assert bins.isl_squared == tuple(1024**2 * count for count in bins.counts)
 
 
-def test_late_metrics_tell_their_age():
+def test_late_metrics_tell_their_age(random_trace, watched):
     _, seen = watched(random_trace(), replace(DISAGGREGATED, metric_delay_seconds=7.0))
     _, fresh = watched(random_trace(), DISAGGREGATED)
     assert [o.age_seconds for o in seen[:5]] == [0.0, 0.0, 10.0, 10.0, 10.0]
@@ -113,7 +77,7 @@ def test_late_metrics_tell_their_age():
     assert [o.at for o in seen] == [o.at for o in fresh]
 
 
-def test_lost_metrics_are_unknown_and_counters_go_on():
+def test_lost_metrics_are_unknown_and_counters_go_on(random_trace, watched):
     trace = random_trace(n=2000)
     _, seen = watched(trace, replace(DISAGGREGATED, metric_loss=0.5, seed=1))
     lost = [o for o in seen if o.traffic is None]
@@ -125,7 +89,7 @@ def test_lost_metrics_are_unknown_and_counters_go_on():
     assert sum(t.arrived for t in known) == (trace.arrival_seconds <= until).sum()
 
 
-def test_hands_off_asks_and_does_not_obey():
+def test_hands_off_asks_and_does_not_obey(random_trace, watched):
     result, seen = watched(random_trace(), replace(ONE, hands_off_seconds=12.0), {A: 3})
     assert [o.at for o in seen[:3]] == [0.0, 5.0, 10.0]
     assert result.actions[0] == 15.0

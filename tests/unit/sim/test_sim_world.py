@@ -6,78 +6,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.profiles import load_profile
 from planner.sim.run import Scenario, simulate
 from planner.sim.scenario import Router
-from planner.traces import Trace
 
-MODEL = EngineModel(
-    prefill=PrefillLaw(base_seconds=0.0185, token_seconds=1.4e-5, token_squared_seconds=4.9e-10),
-    decode=DecodeLaw(base_seconds=0.0044, request_seconds=3.8e-5, kv_token_seconds=3e-8),
-    limits=EngineLimits(
-        max_num_batched_tokens=8192,
-        max_num_seqs=256,
-        block_size=16,
-        kv_capacity_tokens=100_000,
-        kv_bytes_per_token=131_072,
-        transfer_bytes_per_second=5e10,
-    ),
-)
 P, D, A = Role.PREFILL, Role.DECODE, Role.AGGREGATED
+ENGINE = load_profile("llama-3.1-8b-fp8-h200").engine()
+MODEL = replace(ENGINE, limits=replace(ENGINE.limits, kv_capacity_tokens=100_000))
 SLA = Sla(ttft_seconds=0.2, itl_seconds=0.02)
 DISAGGREGATED = Scenario(sla=SLA, models={P: MODEL, D: MODEL}, initial={P: 2, D: 3})
 ONE = Scenario(sla=SLA, models={A: MODEL}, initial={A: 1})
-
-
-def random_trace(n=400, *, rate=20.0, osl=100, hash_ids=None) -> Trace:
-    rng = np.random.default_rng(3)
-    return Trace(
-        name="random",
-        arrival_seconds=np.cumsum(rng.exponential(1 / rate, n)),
-        isl=rng.integers(100, 4000, n),
-        osl=rng.integers(1, 2 * osl, n),
-        hash_ids=hash_ids,
-    )
-
-
-def requests_at(*arrivals: float, isl=1024, osl=2, hash_ids=None) -> Trace:
-    n = len(arrivals)
-    at = np.array(arrivals, dtype=float)
-    lengths = {"isl": np.full(n, isl), "osl": np.full(n, osl)}
-    return Trace(name="t", arrival_seconds=at, hash_ids=hash_ids, **lengths)
-
-
-class Watch:
-    """Keeps what it sees, and asks for the fleet that is there from the start."""
-
-    def __init__(self, wanted) -> None:
-        self.wanted = wanted
-        self.seen = []
-
-    def __call__(self, observation):
-        self.seen.append(observation)
-        return self.wanted
-
-
-def watched(trace, scenario, wanted=None):
-    policy = Watch(wanted or scenario.initial)
-    return simulate(trace, scenario, policy=policy), policy.seen
 
 
 # --- routing ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("router", Router)
-def test_every_router_serves_all_and_the_same_again(router):
+def test_every_router_serves_all_and_the_same_again(random_trace, router):
     scenario = replace(DISAGGREGATED, router=router, seed=5)
     one, two = simulate(random_trace(), scenario), simulate(random_trace(), scenario)
     assert one.completed == 400
     assert np.array_equal(one.finish_seconds, two.finish_seconds)
 
 
-def test_round_robin_ignores_load_where_least_loaded_does_not():
+def test_round_robin_ignores_load_where_least_loaded_does_not(requests_at):
     trace = requests_at(*np.arange(40) * 0.3, isl=1000, osl=2)
     trace.osl[::2] = 2000  # every second request is long: one of two engines gets all of them
     two = replace(ONE, initial={A: 2})
@@ -86,7 +40,7 @@ def test_round_robin_ignores_load_where_least_loaded_does_not():
     assert np.nanmax(turns.itl_seconds) > np.nanmax(fewest.itl_seconds)
 
 
-def test_another_seed_draws_other_engines():
+def test_another_seed_draws_other_engines(random_trace):
     random = replace(DISAGGREGATED, router=Router.RANDOM)
     runs = [simulate(random_trace(), replace(random, seed=seed)) for seed in (1, 2)]
     assert not np.array_equal(runs[0].finish_seconds, runs[1].finish_seconds)
@@ -97,7 +51,7 @@ def test_another_seed_draws_other_engines():
 TURNS = ((1, 2), (1, 2), (1, 3), (9, 2))
 
 
-def test_a_cached_prefix_is_not_computed_again():
+def test_a_cached_prefix_is_not_computed_again(requests_at, watched):
     trace = requests_at(0.0, 5.0, 10.0, 15.0, isl=1024, hash_ids=TURNS)
     result, seen = watched(trace, replace(ONE, prefix_cache=True))
     computed = [o.load[A].steps.prefilled for o in seen[1:]]
@@ -108,7 +62,7 @@ def test_a_cached_prefix_is_not_computed_again():
     assert np.ptp(plain.ttft_seconds) < 1e-9
 
 
-def test_only_the_uncached_rest_is_prefilled_elsewhere():
+def test_only_the_uncached_rest_is_prefilled_elsewhere(requests_at, watched):
     trace = requests_at(0.0, 5.0, 10.0, isl=1024, hash_ids=TURNS[:3])
     scenario = replace(DISAGGREGATED, initial={P: 1, D: 1}, prefix_cache=True)
     _, seen = watched(trace, scenario)
@@ -116,7 +70,7 @@ def test_only_the_uncached_rest_is_prefilled_elsewhere():
     assert computed == 1024 + 1 + 512
 
 
-def test_the_longest_unused_blocks_make_room():
+def test_the_longest_unused_blocks_make_room(requests_at):
     many = tuple((i,) for i in range(300))  # 100,000 tokens hold 195 blocks
     trace = requests_at(*np.arange(303) * 1.0, isl=512, hash_ids=(*many, (299,), (0,), (299,)))
     result = simulate(trace, replace(ONE, prefix_cache=True))
@@ -126,7 +80,7 @@ def test_the_longest_unused_blocks_make_room():
     assert newest < oldest
 
 
-def test_kv_routing_goes_to_the_engine_that_has_the_prefix():
+def test_kv_routing_goes_to_the_engine_that_has_the_prefix(requests_at):
     ids = tuple((i % 4,) for i in range(80))
     trace = requests_at(*np.arange(80) * 1.0, isl=512, hash_ids=ids)
     scenario = replace(ONE, initial={A: 4}, prefix_cache=True)
@@ -141,7 +95,7 @@ def test_kv_routing_goes_to_the_engine_that_has_the_prefix():
 
 @pytest.mark.parametrize("role", [P, D])
 @pytest.mark.parametrize("grows", [False, True])
-def test_requests_of_a_replica_that_dies_are_finished_by_others(role, grows):
+def test_requests_of_a_replica_that_dies_are_finished_by_others(random_trace, role, grows):
     moments = {role: (3.0, 3.0 + 1e-3)}
     scenario = replace(DISAGGREGATED, failures=moments, kv_growth=grows, initial={P: 3, D: 3})
     trace = random_trace(rate=60.0)
@@ -155,7 +109,7 @@ def test_requests_of_a_replica_that_dies_are_finished_by_others(role, grows):
     assert np.nansum(result.itl_seconds) > np.nansum(calm.itl_seconds) or role is P
 
 
-def test_a_retried_request_keeps_its_tokens():
+def test_a_retried_request_keeps_its_tokens(requests_at):
     trace = requests_at(0.0, osl=2000)
     two = replace(ONE, initial={A: 2})
     calm = simulate(trace, two)
@@ -168,7 +122,7 @@ def test_a_retried_request_keeps_its_tokens():
     assert all(r.ttft_seconds[0] == calm.ttft_seconds[0] for r in results)
 
 
-def test_a_role_without_replicas_waits_for_the_next_one():
+def test_a_role_without_replicas_waits_for_the_next_one(requests_at, watched):
     trace = requests_at(0.0, 1.0, 2.0, osl=500)
     scenario = replace(ONE, failures={A: (1.5,)}, interval_seconds=1.0, cold_start_seconds=4.0)
     result, seen = watched(trace, scenario)
@@ -177,20 +131,19 @@ def test_a_role_without_replicas_waits_for_the_next_one():
     assert result.scale_actions == 1
 
 
-def test_a_drain_that_takes_too_long_is_ended():
-    class Shrink(Watch):
-        def __call__(self, observation):
-            return {A: 2 if observation.at < 5 else 1}
+def test_a_drain_that_takes_too_long_is_ended(requests_at):
+    def shrink(observation):
+        return {A: 2 if observation.at < 5 else 1}
 
     trace = requests_at(0.0, 0.1, 0.2, osl=8000)
     two = replace(ONE, initial={A: 2}, drain_timeout_seconds=3.0)
-    result = simulate(trace, two, policy=Shrink({}))
+    result = simulate(trace, two, policy=shrink)
     assert result.completed == 3
     assert [c.at for c in result.changes if c.at] == [5.0, 8.0]
     assert result.retried == 1
 
 
-def test_noise_moves_every_replica_by_so_much_at_most():
+def test_noise_moves_every_replica_by_so_much_at_most(requests_at):
     trace = requests_at(*np.arange(50) * 1.0, osl=2)
     exact = simulate(trace, ONE).ttft_seconds[0]
     noisy = simulate(trace, replace(ONE, initial={A: 5}, noise=0.2, router=Router.ROUND_ROBIN))
