@@ -32,6 +32,18 @@ class StepTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTotals:
+    """What has come to an engine from others since its start, by KV transfer."""
+
+    received: int
+    failed: int
+    """Transfers that did not arrive; their prompts were computed here instead."""
+    tokens: int
+    """Prompt tokens whose KV was received."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStats:
     """An engine at one moment; token and preemption counts are totals since its start."""
 
@@ -39,8 +51,9 @@ class EngineStats:
     waiting: int
     waiting_tokens: int | None
     """Prompt tokens that are still to be prefilled; None where the engine does not tell."""
-    kv_blocks_used: int
-    kv_blocks_total: int
+    kv_blocks_used: int | None
+    kv_blocks_total: int | None
+    """None, both, until the engine has loaded and knows."""
     preemptions: int
     prompt_tokens: int
     cached_tokens: int
@@ -48,6 +61,8 @@ class EngineStats:
     generated_tokens: int
     steps: StepTotals | None = None
     """None where the engine does not tell."""
+    transfers: TransferTotals | None = None
+    """None where no real KV moves."""
 
 
 class Prefilled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):

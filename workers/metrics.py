@@ -34,6 +34,12 @@ _STEPS = {
     "prefilled_tokens": "Prompt tokens computed",
     "prefilled_squared_tokens": "Sum of end^2 - start^2 over the chunks of prompts computed",
 }
+_TRANSFERS = {
+    "kv_transfers_failed": ("failed", "KV transfers that did not arrive: prompts computed here"),
+    "kv_transfers_received": ("received", "Prompts whose KV came from another engine"),
+    "kv_received_bytes": ("bytes", "Bytes of KV cache that came from other engines"),
+    "kv_received_tokens": ("tokens", "Prompt tokens whose KV came from another engine"),
+}
 
 
 class _Figures(Collector):
@@ -66,6 +72,9 @@ class _Figures(Collector):
         for name, (field, text) in _COUNTERS.items():
             yield self._counter(name, text, getattr(stats, field))
         yield from self._totals(stats.steps)
+        if stats.transfers is not None:
+            for name, (field, text) in _TRANSFERS.items():
+                yield self._counter(name, text, getattr(stats.transfers, field))
 
     def _totals(self, steps: StepTotals | None) -> Iterable[Metric]:
         if steps is not None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from planner.core.role import Role
 from runtime.context import Context
@@ -29,6 +31,17 @@ PREFILL = "prefill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What an engine holds and does in a step, where only loading it shows."""
+
+    context_length: int
+    kv_block_size: int
+    kv_blocks: int
+    max_num_seqs: int
+    token_budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
     """What an engine brings to its worker."""
 
@@ -37,6 +50,22 @@ class Equipment:
     gpus: int
     token_budget: int
     """Tokens of a step: how many a prefill worker takes on at a time."""
+    capacity: Callable[[], Capacity] | None = None
+    """Tells once the engine is loaded; None where card and budget say it already."""
+
+    def loaded(self) -> "Equipment":
+        """Return this with what the loaded engine turned out to hold."""
+        if self.capacity is None:
+            return self
+        found = self.capacity()
+        card = msgspec.structs.replace(
+            self.card,
+            context_length=found.context_length,
+            kv_block_size=found.kv_block_size,
+            total_kv_blocks=found.kv_blocks,
+            max_num_seqs=found.max_num_seqs,
+        )
+        return replace(self, card=card, token_budget=found.token_budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +84,7 @@ class Part:
 
 
 class PartMaker:
-    """Makes the part of a worker's role; what it opens is closed by *stack*."""
+    """Makes the part of a worker's role, whose engine is loaded; *stack* closes what it opens."""
 
     def __init__(
         self,
@@ -68,7 +97,7 @@ class PartMaker:
     ) -> None:
         self._runtime = runtime
         self._options = options
-        self._equipment = equipment
+        self._equipment = equipment.loaded()
         self._metrics = metrics
         self._stack = stack
 

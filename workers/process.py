@@ -100,8 +100,9 @@ class Worker:
         engine = self._equipment.engine
         stack.push_async_callback(engine.close)
         await engine.start()
-        await warm_up(engine, self._options.role)
         self._complete("engine")
+        await warm_up(engine, self._options.role)
+        self._complete("warm-up")
         runtime = await self._connect()
         stack.push_async_callback(runtime.close)
         maker = PartMaker(

@@ -1,0 +1,1 @@
+"""Workers around vLLM. Only `llm`, `stat_logger` and `kv_events` import it, and only when run."""

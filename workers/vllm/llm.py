@@ -1,0 +1,141 @@
+"""AsyncLLM in this process: the one module that makes and drives vLLM's engine.
+
+Written for vLLM 0.32.0. Importing it imports vLLM, which takes seconds and reads the environment.
+"""
+
+import logging
+import multiprocessing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, NoReturn
+
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMClientError
+from vllm.inputs.engine import tokens_input
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+from runtime.errors import InvalidRequest, RuntimeFault, StreamBroken
+from workers.parts import Capacity
+from workers.vllm.engine import Piece
+from workers.vllm.stat_logger import Record, logger_class
+
+log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 10.0
+
+
+class AsyncLlm:
+    """The `Llm` around an AsyncLLM."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._defaults = _defaults(engine.model_config)
+        self._capacity = _capacity(engine.vllm_config)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What it holds, and what it does in a step."""
+        return self._capacity
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether a process of the engine has died."""
+        return bool(self._engine.errored)
+
+    async def generate(
+        self, request_id: str, token_ids: list[int], sampling: dict[str, Any]
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield pieces until one is finished. Raises InvalidRequest, StreamBroken, RuntimeFault."""
+        try:
+            params = SamplingParams(
+                **(self._defaults | sampling),
+                detokenize=False,
+                output_kind=RequestOutputKind.DELTA,
+            )
+            prompt = tokens_input(token_ids)
+            async with aclosing(self._engine.generate(prompt, params, request_id)) as outputs:
+                async for output in outputs:
+                    yield _piece(output)
+        except (VLLMClientError, ValueError, TypeError) as error:
+            raise InvalidRequest(f"vLLM refuses the request: {_line(error)}") from error
+        except EngineDeadError as error:
+            raise StreamBroken("vLLM's engine has died") from error
+        except EngineGenerateError as error:
+            raise RuntimeFault(f"vLLM failed: {_line(error.__cause__ or error)}") from error
+
+    async def abort(self, request_id: str) -> None:
+        """End a request, unless the engine has ended it already."""
+        await self._engine.abort(request_id)
+
+    def close(self) -> None:
+        """Shut the engine down, and kill what does not end."""
+        self._engine.shutdown(timeout=_CLOSE_SECONDS)
+        for child in multiprocessing.active_children():
+            child.join(_CLOSE_SECONDS)
+            if child.is_alive():
+                log.warning("vllm process killed name=%s", child.name)
+                child.kill()
+                child.join()
+
+
+def make(flags: list[str], record: Record) -> AsyncLlm:
+    """Return the engine that *flags* ask for, loaded. *record* is told every step.
+
+    Raises InvalidRequest for flags that vLLM refuses, RuntimeFault when it does not come up.
+    """
+    arguments = AsyncEngineArgs.from_cli_args(_parser().parse_args(flags))
+    try:
+        # Checks them all, as far as that goes without weights, before any process is started.
+        arguments.create_engine_config()
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:
+        raise InvalidRequest(f"vLLM refuses its arguments: {_line(error)}") from error
+    try:
+        engine = AsyncLLM.from_engine_args(arguments, stat_loggers=[logger_class(record)])
+    except (RuntimeError, ValueError, OSError) as error:
+        raise RuntimeFault(f"vLLM did not start: {_line(error)}") from error
+    return AsyncLlm(engine)
+
+
+class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
+    """vLLM's own parser, which raises instead of exiting from within a thread."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"vLLM's arguments: {message}")
+
+
+def _parser() -> Any:
+    return AsyncEngineArgs.add_cli_args(_Parser(prog="vllm", add_help=False))
+
+
+def _piece(output: Any) -> Piece:
+    made = output.outputs[0]
+    return Piece(
+        token_ids=list(made.token_ids),
+        finish=made.finish_reason if output.finished else None,
+        cached_tokens=output.num_cached_tokens or 0,
+        transfer=output.kv_transfer_params if output.finished else None,
+    )
+
+
+def _defaults(model: Any) -> dict[str, Any]:
+    """Return what the model's folder says about sampling, as vLLM's own server takes it."""
+    found = dict(model.get_diff_sampling_param())
+    found.pop("max_tokens", None)
+    return found
+
+
+def _capacity(config: Any) -> Capacity:
+    return Capacity(
+        context_length=config.model_config.max_model_len,
+        kv_block_size=config.cache_config.block_size,
+        kv_blocks=config.cache_config.num_gpu_blocks - 1,  # one is kept empty
+        max_num_seqs=config.scheduler_config.max_num_seqs,
+        token_budget=config.scheduler_config.max_num_batched_tokens,
+    )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

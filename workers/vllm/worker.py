@@ -1,0 +1,102 @@
+"""One worker process with vLLM in it: checked, prepared, and then like any other worker."""
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+
+from planner.core.role import Role
+from runtime.instance import new_instance_id
+from runtime.process import die_with_parent, run_process
+from workers.card import read_card
+from workers.metrics import WorkerMetrics
+from workers.parts import Equipment
+from workers.process import Worker
+from workers.stages import Stages
+from workers.vllm import environment
+from workers.vllm.arguments import Settings, engine_flags, parse, value_of
+from workers.vllm.check import Machine, check, read_number
+from workers.vllm.engine import VllmEngine
+from workers.vllm.environment import Device
+from workers.vllm.kv_events import KvEvents
+from workers.vllm.loading import VllmLoading
+from workers.vllm.prefix import PrefixIndex
+from workers.vllm.totals import Totals
+
+log = logging.getLogger(__name__)
+
+_TOKEN_BUDGET = 2048
+"""Until the engine says what it is."""
+
+
+def run(arguments: list[str]) -> int:
+    """Return the exit code. Raises ConfigError and InvalidRequest before anything is started."""
+    settings = parse(arguments)
+    device = check(settings, Machine.here())
+    process = VllmProcess(settings, device)
+    if settings.check_only:
+        return 0
+    die_with_parent()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    log.info("engine %s parallelism=%s", device, settings.parallelism)
+    environment.prepare(settings.options, device, ranks=settings.parallelism.gpus)
+    return run_process(process.run)
+
+
+class VllmProcess:
+    """Puts the parts together inside the event loop."""
+
+    def __init__(self, settings: Settings, device: Device) -> None:
+        self._settings = settings
+        self._device = device
+        options = settings.options
+        longest = read_number(value_of(settings.flags, "--max-model-len"))
+        self._card = read_card(options.model, name=options.model_name, context_length=longest)
+        self._instance_id = options.instance_id or new_instance_id()
+        self._stages = Stages()
+        self._metrics = WorkerMetrics(
+            model=options.model_name,
+            namespace=options.namespace,
+            component=options.role.value,
+            instance=f"{self._instance_id:x}",
+        )
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Serve until *stop* is set or the engine fails; returns the exit code."""
+        async with AsyncExitStack() as stack:
+            index = PrefixIndex()
+            flags = engine_flags(self._settings, self._device, events=self._listen(index, stack))
+            totals = Totals(on_step=self._metrics.observe_step, clock=time.monotonic)
+            loading = VllmLoading(flags, totals, imported=self._imported)
+            engine = VllmEngine(loading, totals, index=index)
+            equipment = Equipment(
+                engine=engine,
+                card=self._card,
+                gpus=self._settings.gpus,
+                token_budget=_TOKEN_BUDGET,
+                capacity=lambda: engine.capacity,
+            )
+            worker = Worker(
+                self._settings.options,
+                equipment,
+                metrics=self._metrics,
+                instance_id=self._instance_id,
+                stages=self._stages,
+            )
+            return await worker.run(stop)
+
+    def _listen(self, index: PrefixIndex, stack: AsyncExitStack) -> str | None:
+        """Return where the engine tells its KV blocks: only who sends prefills away must know.
+
+        With several engines in one worker nobody knows which of them a prompt will meet.
+        """
+        if self._settings.options.role is not Role.DECODE or self._settings.data_parallel > 1:
+            return None
+        events = KvEvents(index)
+        stack.push_async_callback(events.close)
+        return events.endpoint
+
+    def _imported(self) -> None:
+        self._metrics.set_start("imports", self._stages.complete("imports"))
