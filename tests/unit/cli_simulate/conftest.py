@@ -1,9 +1,12 @@
-"""Stand-ins for what takes long: a peer with a simple rule, and an oracle that only adds up."""
+"""Commands called as a user does, with stand-ins for what takes long: peers and the oracle."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
+from planner.cli.main import main
 from planner.sim.run import simulate
 from planner.sim.score import score
 
@@ -54,3 +57,28 @@ def peers(monkeypatch):
 @pytest.fixture
 def oracle(monkeypatch):
     monkeypatch.setattr("planner.sim.oracle.oracle", two_of_each, raising=False)
+
+
+@pytest.fixture
+def printed(request, capsys) -> Callable[..., dict]:
+    """Return the document that the module's COMMON command prints with more flags."""
+
+    def run(*flags: str) -> dict:
+        assert main([*request.module.COMMON, *flags, "-o", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys) -> Callable[..., tuple[int, str, str]]:
+    """Return code, error and hint of a mistake; each is one line, and nothing else is told."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        captured = capsys.readouterr()
+        error, blank, hint = captured.err.rstrip("\n").split("\n")
+        assert (blank, hint[:6], captured.out) == ("", "hint: ", "")
+        return code, error, hint[6:]
+
+    return run

@@ -17,29 +17,35 @@ def clock():
     return Clock()
 
 
-def test_a_terminal_sees_the_time_left_and_then_nothing(capsys, clock, monkeypatch):
+@pytest.mark.parametrize(
+    ("stages", "heard", "last"),
+    [
+        pytest.param(2, [(1.0, 0.1)], "", id="silent at first"),
+        pytest.param(
+            2,
+            [(1.0, 0.1), (10.0, 0.5)],
+            "simulating planner (1 of 2)  50%, 10s left",
+            id="half in 10 s: 10 s more",
+        ),
+        pytest.param(
+            1,
+            [(0.0, 1.0), (100.0, 0.0), (104.0, 0.8)],
+            "simulating planner, try 2  80%, 1s left",
+            id="a search begins anew: 80 % in 4 s, 1 s more",
+        ),
+    ],
+)
+def test_a_terminal_sees_the_time_left_and_then_nothing(
+    capsys, clock, monkeypatch, stages, heard, last
+):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Progress(2, clock=clock) as progress:
+    with Progress(stages, clock=clock) as progress:
         hear = progress.stage("planner")
-        clock.now = 1.0
-        hear(0.1)
-        assert capsys.readouterr().err == ""
-        clock.now = 10.0
-        hear(0.5)
-        assert capsys.readouterr().err == "\r\033[Ksimulating planner (1 of 2)  50%, 10s left"
-    assert capsys.readouterr().err == "\r\033[K"
-
-
-def test_a_search_counts_its_tries(capsys, clock, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with Progress(1, clock=clock) as progress:
-        hear = progress.stage("static")
-        hear(1.0)
-        clock.now = 100.0
-        hear(0.0)
-        clock.now = 104.0
-        hear(0.8)
-        assert capsys.readouterr().err.endswith("simulating static, try 2  80%, 1s left")
+        for at, share in heard:
+            clock.now = at
+            hear(share)
+        assert capsys.readouterr().err.rpartition("\r\033[K")[2] == last
+    assert capsys.readouterr().err == ("\r\033[K" if last else "")
 
 
 def test_a_log_gets_a_line_now_and_then(capsys, clock):

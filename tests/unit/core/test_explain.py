@@ -7,88 +7,56 @@ from hypothesis import strategies as st
 from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
 from planner.core.explain import explain, sentence
 from planner.core.observation import RoleLoad
-from planner.core.plan import Decision, Reason, Step
+from planner.core.plan import Decision, Step
+from planner.core.plan import Reason as R
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.profiles import load_profile
 
 P, D = Role.PREFILL, Role.DECODE
 
-CASES = [
-    pytest.param(
-        Reason.DEMAND_FORECAST,
-        {"forecast_replicas": 4.2, "headroom": 1.25, "horizon_seconds": 65.0},
-        "DemandForecast: 4.2 replicas of work expected in 1m5s, times 1.25 for past errors",
-        id="demand",
+WORK = {"forecast_replicas": 4.2, "headroom": 1.25, "horizon_seconds": 65.0}
+OFF = {"headroom": 3.14, "burst_replicas": 2.6}
+CASES = {
+    "demand": (
+        R.DEMAND_FORECAST, WORK,
+        "4.2 replicas of work expected in 1m5s, times 1.25 for past errors",
     ),
-    pytest.param(
-        Reason.DEMAND_FORECAST,
-        {
-            "forecast_replicas": 4.2,
-            "headroom": 1.25,
-            "headroom_setting": 1.5,
-            "horizon_seconds": 65.0,
-        },
-        "DemandForecast: 4.2 replicas of work expected in 1m5s, times 1.25 for past errors, "
-        "times 1.5 as set",
-        id="more headroom than learned",
+    "more headroom than learned": (
+        R.DEMAND_FORECAST, WORK | {"headroom_setting": 1.5},
+        "4.2 replicas of work expected in 1m5s, times 1.25 for past errors, times 1.5 as set",
     ),
-    pytest.param(
-        Reason.BURSTS,
-        {"headroom": 3.14, "burst_replicas": 2.6, "warm_spares": 2.0},
-        "Bursts: forecasts were off by 3.1x, so 2 of 3 replicas are held as warm spares",
-        id="warm spares",
+    "warm spares": (
+        R.BURSTS, OFF | {"warm_spares": 2.0},
+        "forecasts were off by 3.1x, so 2 of 3 replicas are held as warm spares",
     ),
-    pytest.param(
-        Reason.BURSTS,
-        {"headroom": 3.14, "burst_replicas": 2.6, "warm_spares": 0.0},
-        "Bursts: forecasts were off by 3.1x, which twice of them covers",
-        id="bursts within what is expected",
+    "bursts within what is expected": (
+        R.BURSTS, OFF | {"warm_spares": 0.0},
+        "forecasts were off by 3.1x, which twice of them covers",
     ),
-    pytest.param(
-        Reason.SCALE_DOWN_STABILIZED,
-        {"remaining_seconds": 220.0},
-        "ScaleDownStabilized: 2 would do, held for 3m40s more",
-        id="held",
+    "held": (
+        R.SCALE_DOWN_STABILIZED, {"remaining_seconds": 220.0},
+        "2 would do, held for 3m40s more",
     ),
-    pytest.param(
-        Reason.BACKLOG,
-        {"backlog_seconds": 1.2},
-        "Backlog: 1.2s of prefill work waits",
-        id="backlog",
+    "backlog": (R.BACKLOG, {"backlog_seconds": 1.2}, "1.2s of prefill work waits"),
+    "full": (R.KV_PRESSURE, {"fullness": 1.3}, "the ready replicas are 130% full"),
+    "stale": (
+        R.METRICS_UNAVAILABLE, {"age_seconds": 12.0}, "nothing current is known, held; 12s old",
     ),
-    pytest.param(
-        Reason.KV_PRESSURE,
-        {"fullness": 1.3},
-        "KvPressure: the ready replicas are 130% full",
-        id="full",
+    "first requests": (
+        R.WARMING_UP, {}, "no request has finished yet, so their lengths are unknown",
     ),
-    pytest.param(
-        Reason.METRICS_UNAVAILABLE,
-        {"age_seconds": 12.0},
-        "MetricsUnavailable: nothing current is known, held; 12s old",
-        id="stale",
-    ),
-    pytest.param(
-        Reason.WARMING_UP,
-        {},
-        "WarmingUp: no request has finished yet, so their lengths are unknown",
-        id="first requests",
-    ),
-    pytest.param(Reason.GPU_BUDGET, {"max_gpus": 8.0}, "GpuBudget: 3 fit into 8 GPUs", id="budget"),
-    pytest.param(
-        Reason.TOO_MANY_REPLICAS, {"maximum": 3.0}, "TooManyReplicas: the maximum is 3", id="most"
-    ),
-    pytest.param(
-        Reason.BACKLOG, {"old_figure": 1.5}, "Backlog: old_figure 1.5", id="an older journal's"
-    ),
-    pytest.param(Reason.BACKLOG, {}, "Backlog: 2 -> 3", id="no figures at all"),
-]
+    "budget": (R.GPU_BUDGET, {"max_gpus": 8.0}, "3 fit into 8 GPUs"),
+    "most": (R.TOO_MANY_REPLICAS, {"maximum": 3.0}, "the maximum is 3"),
+    "an older journal's": (R.BACKLOG, {"old_figure": 1.5}, "old_figure 1.5"),
+    "no figures at all": (R.BACKLOG, {}, "2 -> 3"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("reason", "inputs", "text"), CASES)
+@pytest.mark.parametrize(("reason", "inputs", "text"), CASES.values(), ids=CASES)
 def test_a_step_is_a_sentence(reason, inputs, text):
-    assert sentence(Step(reason=reason, before=2, after=3, inputs=inputs)) == text
+    step = Step(reason=reason, before=2, after=3, inputs=inputs)
+    assert sentence(step) == f"{reason}: {text}"
 
 
 @given(
