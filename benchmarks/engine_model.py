@@ -85,17 +85,10 @@ def prefill_errors(entry: EngineProfile, count: int, rng: np.random.Generator) -
 def decode_errors(entry: EngineProfile, count: int, rng: np.random.Generator) -> Errors:
     """Return the errors on the batches that a random design leaves out, by model."""
     points = entry.decode_points
-    corners = sorted(
-        {
-            min(range(len(points)), key=lambda i: points[i].kv_tokens),
-            max(range(len(points)), key=lambda i: points[i].batch),
-            max(range(len(points)), key=lambda i: points[i].kv_tokens),
-            max(range(len(points)), key=lambda i: points[i].kv_tokens / points[i].batch),
-        }
-    )
-    rest = [i for i in range(len(points)) if i not in corners]
-    drawn = rng.choice(rest, count - len(corners), replace=False)
-    chosen, others = split(points, [*corners, *drawn])
+    ends = corners(points)
+    rest = [i for i in range(len(points)) if i not in ends]
+    drawn = rng.choice(rest, count - len(ends), replace=False)
+    chosen, others = split(points, [*ends, *drawn])
     states = np.array([[p.batch, p.kv_tokens] for p in chosen])
     scale = states.max(axis=0)
     law = fit_decode(chosen)
@@ -117,6 +110,19 @@ def decode_errors(entry: EngineProfile, count: int, rng: np.random.Generator) ->
         models,
         np.array([[p.batch, p.kv_tokens] for p in others]),
         np.array([p.itl_seconds for p in others]),
+    )
+
+
+def corners(points: tuple[DecodePoint, ...]) -> list[int]:
+    """Return which *points* span all others: least, most, longest contexts, largest batch."""
+    indices = range(len(points))
+    return sorted(
+        {
+            min(indices, key=lambda i: points[i].kv_tokens),
+            max(indices, key=lambda i: points[i].batch),
+            max(indices, key=lambda i: points[i].kv_tokens),
+            max(indices, key=lambda i: points[i].kv_tokens / points[i].batch),
+        }
     )
 
 

@@ -105,6 +105,7 @@ def _compact(told: dict[str, object]) -> str:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does, SIGTERM ends the run by an exception, which ends the workers.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()

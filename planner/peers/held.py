@@ -21,6 +21,7 @@ from planner.peers.traffic import NOTHING, added, lengths
 _BISECTIONS = 20
 # More change nothing: a replica that may have these is as good as full before it is late.
 _MOST = 4096
+# Times the requests known at the last test at which it is done again.
 _AGAIN = 1.01
 
 
@@ -107,6 +108,7 @@ class _Server:
 
     def largest_load(self, share: float) -> float:
         """Return the load at which at most `most` are there for *share* of the time."""
+        # Where `most` are exceeded seldom, four times as many hardly ever are.
         number = np.arange(1, 4 * self.most + 64, dtype=np.float64)
         growth = np.cumsum(np.log((self.base_over_work + number) / number))
         low, high = 0.0, 1.0

@@ -1,6 +1,6 @@
 """The Knative pod autoscaler on concurrency, one for each role: a stable and a panic window."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -26,8 +26,11 @@ class KpaSettings:
     stable_seconds: float = 60.0
     panic_seconds: float = 6.0
     panic_threshold: float = 2.0
+    """Times the ready replicas that the panic window has to ask for."""
     up_rate: float = 1000.0
+    """The most that the ready replicas are multiplied by at once."""
     down_rate: float = 2.0
+    """The most that they are divided by at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +62,13 @@ def decide_kpa(settings: KpaSettings, state: KpaState, inputs: KpaInputs) -> tup
     stable = whole(_mean(samples) / settings.target)
     burst = [s for s in samples if s[0] > at - settings.panic_seconds]
     panicking = whole(_mean(burst) / settings.target)
-
-    panic_at, most = _panic(settings, state, inputs, is_over=panicking >= _over(settings, ready))
+    is_over = panicking >= settings.panic_threshold * ready
+    panic_at, most = _panic(settings, state, inputs, is_over=is_over)
     wanted = _rate_limited(settings, stable, ready)
     if panic_at is not None:
         most = wanted = max(most, wanted, _rate_limited(settings, panicking, ready))
     state = KpaState(samples=samples, panic_at=panic_at, panic_most=most, has_begun=True)
     return state, max(1, wanted)
-
-
-def _over(settings: KpaSettings, ready: int) -> float:
-    return settings.panic_threshold * ready
 
 
 def _panic(
@@ -95,7 +94,7 @@ def _rate_limited(settings: KpaSettings, wanted: int, ready: int) -> int:
     return min(max(wanted, least), ceil(settings.up_rate * ready))
 
 
-def _mean(samples: tuple[tuple[float, float], ...] | list[tuple[float, float]]) -> float:
+def _mean(samples: Sequence[tuple[float, float]]) -> float:
     return sum(value for _, value in samples) / len(samples)
 
 
