@@ -24,31 +24,29 @@ class ServerPage:
 
 
 class ServerPages:
-    """Reads the servers at *urls*, each a base URL or, with a path, that of the page itself.
+    """Reads servers, leaving out whoever does not answer within *timeout* seconds.
 
     A server is what its page looks like, unless *engine* says what all of them are. With *model*
     only the figures of that one count.
     """
 
     def __init__(
-        self,
-        urls: Collection[str],
-        *,
-        timeout: float,
-        engine: EngineKind | None = None,
-        model: str | None = None,
+        self, *, timeout: float, engine: EngineKind | None = None, model: str | None = None
     ) -> None:
-        self._urls = tuple(urls)
+        self.timeout = timeout
         self._reader = PageReader(timeout=timeout)
         self._engine = None if engine is None else ENGINES[engine]
         self._model = model
         self._addresses: dict[str, str] = {}
 
-    async def read(self) -> Mapping[str, ServerPage]:
-        """Return the pages of the servers that answered, by their URL."""
+    async def read(self, urls: Collection[str]) -> Mapping[str, ServerPage]:
+        """Return the pages of those of *urls* that answered.
+
+        Each is the base URL of a server or, with a path, that of the page itself.
+        """
         found: dict[str, ServerPage] = {}
-        for path in self._paths():
-            asked = {u: self._address(u, path) for u in self._urls if u not in found}
+        for path in self._paths(urls):
+            asked = {u: self._address(u, path) for u in urls if u not in found}
             texts = await self._reader.read(asked.values())
             for url, address in asked.items():
                 if address in texts and (page := self._page(url, texts[address])) is not None:
@@ -61,7 +59,7 @@ class ServerPages:
         """Close the connections."""
         await self._reader.close()
 
-    def _paths(self) -> list[str]:
+    def _paths(self, urls: Collection[str]) -> list[str]:
         """Return where a page may be; once each server's is known, it is read there alone.
 
         TensorRT-LLM's first: what it has at the others' path is another page, that tells each
@@ -69,7 +67,7 @@ class ServerPages:
         """
         if self._engine is not None:
             return [self._engine.path]
-        if all(url in self._addresses for url in self._urls):
+        if all(url in self._addresses for url in urls):
             return [""]
         return sorted({names.path for names in ENGINES.values()}, key=len, reverse=True)
 

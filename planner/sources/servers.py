@@ -1,16 +1,15 @@
 """Observations of inference servers that were not started here, read from their own pages."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import fmean
 
 from planner.core.observation import Observation, Replicas, RoleLoad
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import MetricsUnavailable
+from planner.ports import Instance, InstanceState, Registry
 from planner.sources.engines import ENGINES
-from planner.sources.engines.names import EngineKind
 from planner.sources.growth import Growth, Growths
 from planner.sources.readings import Gauges, counted, gauges
 from planner.sources.server_arrivals import Admissions
@@ -22,42 +21,58 @@ log = logging.getLogger(__name__)
 _COUNTERS = frozenset(name for names in ENGINES.values() for name in names.counters)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Servers:
-    """Which servers there are, and how to read them; see `ServerPages` for *engine* and *model*."""
+class ListedServers:
+    """A registry of servers that somebody named, by role: who that is never changes."""
 
-    urls: Mapping[Role, Collection[str]]
-    engine: EngineKind | None = None
-    model: str | None = None
-    timeout: float = 1.5
-    """Seconds within which a server answers, or is silent."""
-    patience: float = 15.0
-    """Seconds for which a silent server still counts as one that serves."""
+    def __init__(self, urls: Mapping[Role, Collection[str]]) -> None:
+        self._instances = [
+            Instance(name=url, role=role, state=InstanceState.READY, metrics_url=url)
+            for role, listed in urls.items()
+            for url in listed
+        ]
+
+    async def instances(self) -> Sequence[Instance]:
+        """Return all of them, whether they answer or not."""
+        return self._instances
+
+    async def frontends(self) -> Sequence[str]:
+        """Return none: who sends requests to these servers is not known."""
+        return []
 
 
 class ServersSource:
-    """Reads *servers*, all at once. *clock* returns seconds.
+    """Reads the servers in *registry*, all at once, each at what it gives for a metrics URL.
 
-    While one of them has been silent for less than its patience, nothing is known of the traffic:
-    its part is missing. After that it is gone, and the others' traffic is all that there is.
-    Requests are held against *sla* as far as the servers tell.
+    While one of them has been silent for less than *patience* seconds, nothing is known of the
+    traffic: its part is missing. After that it is gone, and the others' traffic is all that there
+    is. Requests are held against *sla* as far as servers tell. *clock* returns seconds.
     """
 
     def __init__(
-        self, servers: Servers, *, clock: Callable[[], float], sla: Sla | None = None
+        self,
+        registry: Registry,
+        pages: ServerPages,
+        *,
+        clock: Callable[[], float],
+        patience: float = 15.0,
+        sla: Sla | None = None,
     ) -> None:
-        self._roles = {url: role for role, urls in servers.urls.items() for url in urls}
-        self._pages = ServerPages(
-            self._roles, timeout=servers.timeout, engine=servers.engine, model=servers.model
-        )
+        self._registry = registry
+        self._pages = pages
         self._clock = clock
-        self._patience = servers.patience
-        self._timeout = servers.timeout
+        self._patience = patience
+        self._servers: dict[str, Instance] = {}
         self._heard: dict[str, float] = {}
         self._latest: Mapping[str, ServerPage] | None = None
+        self._in_flight: dict[str, int] = {}
         self._growths = Growths(_COUNTERS)
         self._admissions = Admissions()
         self._traffic = ServedTraffic(sla)
+
+    @property
+    def in_flight(self) -> Mapping[str, int]:
+        """Requests inside each server by its name, as last read."""
+        return dict(self._in_flight)
 
     async def replicas(self) -> Mapping[Role, Replicas]:
         """Return the servers that answer, by role; raises MetricsUnavailable when none does.
@@ -65,29 +80,27 @@ class ServersSource:
         What it read serves the next `observe` too.
         """
         self._latest = await self._look()
-        present = [self._roles[url] for url in self._present()]
-        return {
-            role: Replicas(ready=present.count(role))
-            for role in Role
-            if role in self._roles.values()
-        }
+        present = [self._servers[url].role for url in self._present()]
+        roles = {one.role for one in self._servers.values()}
+        return {role: Replicas(ready=present.count(role)) for role in Role if role in roles}
 
     async def observe(self, fleet: Mapping[Role, Replicas], *, now: float) -> Observation:
         """Return what the servers say; see `planner.ports.MetricsSource`."""
         pages = self._latest if self._latest is not None else await self._look()
         self._latest = None
         held = {url: gauges(one.page, one.names) for url, one in pages.items()}
+        inside = {url: one.inside for url, one in held.items() if one.inside is not None}
+        self._in_flight = {self._servers[url].name: count for url, count in inside.items()}
         intervals = self._intervals(pages, held, now=now)
         missing = self._present() - pages.keys()
         if missing:
             log.info("servers silent urls=%s", ",".join(sorted(missing)))
-        inside = [one.inside for one in held.values() if one.inside is not None]
         return Observation(
             at=now,
             fleet=fleet,
             traffic=None if missing else self._traffic.traffic(intervals),
             load=self._load(held),
-            in_flight=sum(inside) if inside else None,
+            in_flight=sum(inside.values()) if inside else None,
         )
 
     async def close(self) -> None:
@@ -95,11 +108,13 @@ class ServersSource:
         await self._pages.close()
 
     async def _look(self) -> Mapping[str, ServerPage]:
-        pages = await self._pages.read()
+        registered = await self._registry.instances()
+        self._servers = {one.metrics_url: one for one in registered if one.metrics_url}
+        pages = await self._pages.read(self._servers)
         if not pages:
             raise MetricsUnavailable(
-                f"none of {len(self._roles)} servers told metrics in {self._timeout:g}s:"
-                f" {', '.join(self._roles)}",
+                f"none of {len(self._servers)} servers told metrics in {self._pages.timeout:g}s:"
+                f" {', '.join(self._servers)}",
                 hint="curl each one's /metrics",
             )
         self._heard |= dict.fromkeys(pages, self._clock())
@@ -107,7 +122,8 @@ class ServersSource:
 
     def _present(self) -> set[str]:
         now = self._clock()
-        return {url for url, at in self._heard.items() if now - at <= self._patience}
+        recent = {url for url, at in self._heard.items() if now - at <= self._patience}
+        return recent & self._servers.keys()
 
     def _intervals(
         self, pages: Mapping[str, ServerPage], held: Mapping[str, Gauges], *, now: float
@@ -132,7 +148,7 @@ class ServersSource:
         self, url: str, one: ServerPage, growth: Growth, arrived: float | None
     ) -> Interval:
         return Interval(
-            role=self._roles[url],
+            role=self._servers[url].role,
             seconds=growth.seconds,
             arrived=arrived,
             counted=counted(growth.page, one.names),
@@ -148,8 +164,13 @@ class ServersSource:
 
     def _load(self, held: Mapping[str, Gauges]) -> dict[Role, RoleLoad]:
         found = {}
-        for role in dict.fromkeys(self._roles[url] for url in held):
-            members = [one for url, one in held.items() if self._roles[url] is role]
+        serving = {
+            url: one.role
+            for url, one in self._servers.items()
+            if url in held and one.state is InstanceState.READY
+        }
+        for role in dict.fromkeys(serving.values()):
+            members = [held[url] for url, its in serving.items() if its is role]
             usage = [one.kv_usage for one in members if one.kv_usage is not None]
             found[role] = RoleLoad(
                 waiting=_sum([one.waiting for one in members]),

@@ -17,7 +17,8 @@ from planner.sources.engines import ENGINES, recognised
 from planner.sources.engines.names import EngineKind
 from planner.sources.exposition import parse
 from planner.sources.readings import counted, gauges
-from planner.sources.servers import Servers, ServersSource
+from planner.sources.server_pages import ServerPages
+from planner.sources.servers import ListedServers, ServersSource
 from runtime.servers import free_port
 from workers.vllm.make_model import write
 
@@ -120,8 +121,12 @@ async def test_a_real_server_tells_all_that_is_read_of_it(tmp_path: Path) -> Non
 async def observed(url: str) -> None:
     """Assert that what is sent between two looks is what is seen."""
     loop, lengths = asyncio.get_running_loop(), [8, 30, 300, 300, 700]
-    servers = Servers(urls={Role.AGGREGATED: [url]}, timeout=5.0)
-    source = ServersSource(servers, clock=loop.time, sla=Sla.parse("ttft=10s,itl=1s"))
+    source = ServersSource(
+        ListedServers({Role.AGGREGATED: [url]}),
+        ServerPages(timeout=5.0),
+        clock=loop.time,
+        sla=Sla.parse("ttft=10s,itl=1s"),
+    )
     try:
         fleet = await source.replicas()
         assert fleet[Role.AGGREGATED].ready == 1

@@ -16,7 +16,8 @@ from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError
 from planner.ports import Connector, MetricsSource, Registry
 from planner.sources.scrape import ScrapeSource
-from planner.sources.servers import Servers, ServersSource
+from planner.sources.server_pages import ServerPages
+from planner.sources.servers import ListedServers, ServersSource
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
 from runtime.ports import Store
@@ -65,19 +66,27 @@ async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncItera
             "--servers: planner did not start these servers, so they can only be observed",
             hint="planner run --observe",
         )
-    servers = Servers(
-        urls=settings.servers,
-        engine=settings.engine,
-        model=settings.model,
-        timeout=settings.metrics_timeout,
-        patience=settings.max_age or _PATIENT_INTERVALS * settings.interval,
-    )
-    source = ServersSource(servers, clock=clock, sla=settings.sla)
+    source = _server_source(settings, ListedServers(settings.servers), clock)
     try:
         connector = ObserveConnector(ServedFleet(source))
         yield Target(source=source, connector=connector, roles=settings.servers.keys())
     finally:
         await source.close()
+
+
+def _server_source(
+    settings: Settings, registry: Registry, clock: Callable[[], float]
+) -> ServersSource:
+    pages = ServerPages(
+        timeout=settings.metrics_timeout, engine=settings.engine, model=settings.model
+    )
+    return ServersSource(
+        registry,
+        pages,
+        clock=clock,
+        patience=settings.max_age or _PATIENT_INTERVALS * settings.interval,
+        sla=settings.sla,
+    )
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from planner.core.observation import Replicas
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.sources.engines.names import EngineKind
-from planner.sources.servers import Servers, ServersSource
+from planner.sources.server_pages import ServerPages
+from planner.sources.servers import ListedServers, ServersSource
 
 PAGES = Path(__file__).parent / "pages"
 FLEET = {Role.AGGREGATED: Replicas(ready=1)}
@@ -61,7 +62,8 @@ async def serving(*machines, roles=None, **how):
     for machine, role in zip(machines, roles or [Role.AGGREGATED] * len(machines), strict=True):
         urls.setdefault(role, []).append(machine.url)
     clock = Clock()
-    source = ServersSource(Servers(urls=urls, timeout=0.3, patience=15.0, **how), clock=clock)
+    listed = ListedServers(urls)
+    source = ServersSource(listed, ServerPages(timeout=0.3, **how), clock=clock, patience=15.0)
     source.clock = clock
     try:
         yield source
@@ -127,8 +129,7 @@ async def test_each_server_is_read_as_what_it_is():
 async def test_a_url_with_a_path_is_the_page():
     machine = Machine(somewhere="vllm_idle")
     async with serving(machine) as source:
-        source._pages._urls = (f"{machine.url}/somewhere",)
-        source._roles = {f"{machine.url}/somewhere": Role.AGGREGATED}
+        source._registry = ListedServers({Role.AGGREGATED: [f"{machine.url}/somewhere"]})
         assert (await look(source)).fleet == FLEET
 
 
