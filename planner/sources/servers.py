@@ -64,6 +64,7 @@ class ServersSource:
         self._servers: dict[str, Instance] = {}
         self._heard: dict[str, float] = {}
         self._latest: Mapping[str, ServerPage] | None = None
+        self._silent: set[str] = set()
         self._in_flight: dict[str, int] = {}
         self._growths = Growths(_COUNTERS)
         self._admissions = Admissions()
@@ -93,8 +94,6 @@ class ServersSource:
         self._in_flight = {self._servers[url].name: count for url, count in inside.items()}
         intervals = self._intervals(pages, held, now=now)
         missing = self._present() - pages.keys()
-        if missing:
-            log.info("servers silent urls=%s", ",".join(sorted(missing)))
         return Observation(
             at=now,
             fleet=fleet,
@@ -118,7 +117,13 @@ class ServersSource:
                 hint="curl each one's /metrics",
             )
         self._heard |= dict.fromkeys(pages, self._clock())
+        self._tell(self._servers.keys() - pages.keys())
         return pages
+
+    def _tell(self, silent: set[str]) -> None:
+        if silent - self._silent:
+            log.warning("servers silent urls=%s", ",".join(sorted(silent)))
+        self._silent = silent
 
     def _present(self) -> set[str]:
         now = self._clock()

@@ -161,7 +161,7 @@ async def test_prefill_and_decode_are_told_apart():
     }  # fmt: skip
 
 
-async def test_while_one_is_silent_the_traffic_is_unknown_until_it_is_gone():
+async def test_while_one_is_silent_the_traffic_is_unknown_until_it_is_gone(caplog):
     machines = [Machine(metrics="vllm_idle"), Machine(metrics="vllm_idle")]
     async with serving(*machines) as source:
         await look(source)
@@ -171,6 +171,7 @@ async def test_while_one_is_silent_the_traffic_is_unknown_until_it_is_gone():
         assert (seen.traffic, seen.fleet[Role.AGGREGATED].ready) == (None, 2)
         seen = await look(source, after=12.0)
         assert (seen.traffic.seconds, seen.fleet[Role.AGGREGATED].ready) == (12, 1)
+        assert caplog.messages == [f"servers silent urls={machines[1].url}"]
         machines[1].is_silent = False
         seen = await look(source)
         assert (seen.traffic.arrived, seen.fleet[Role.AGGREGATED].ready) == (0, 2)
