@@ -20,7 +20,7 @@ from planner.config import Settings  # noqa: E402
 from planner.metrics import LoopMetrics  # noqa: E402
 from runtime.frontend.metrics import FrontendMetrics  # noqa: E402
 from runtime.frontend.sla import Targets  # noqa: E402
-from workers.engine import EngineStats, StepTotals  # noqa: E402
+from workers.engine import EngineStats, StepTotals, TransferTotals  # noqa: E402
 from workers.metrics import WorkerMetrics  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -58,8 +58,9 @@ def planner_metrics() -> str:
 
 def _some_stats() -> EngineStats:
     steps = StepTotals(**dict.fromkeys(StepTotals.__dataclass_fields__, 0))
+    transfers = TransferTotals(**dict.fromkeys(TransferTotals.__dataclass_fields__, 0))
     figures = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
-    return EngineStats(**figures | {"steps": steps})
+    return EngineStats(**figures | {"steps": steps, "transfers": transfers})
 
 
 def _metrics(registry: CollectorRegistry) -> str:

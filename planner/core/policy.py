@@ -21,7 +21,7 @@ from planner.errors import ConfigError
 _STEADY_LEADS = 75.0
 # Multiple of the SLA's misses for which a role's headroom may turn out too small: since numbers are
 # rounded up and held, less than half of them are late in the end.
-_LATE_SHARES = 2.0
+_LATE_SHARES = 2.5
 
 _ONE_GPU = Parallelism()
 

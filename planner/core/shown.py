@@ -36,9 +36,7 @@ class Recent:
     """How many of those bins are still to come."""
     seen_seconds: float = 0.0
     held: float = 0.0
-    """Replicas kept busy by the requests being decoded."""
-    busy: float = 0.0
-    """Their average over the time that one request stays."""
+    """Replicas that the requests being decoded fill."""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots, to compute what follows from it once
@@ -111,12 +109,10 @@ def _slack_seconds(target: Target) -> float:
 
 
 def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
-    """Return the replicas that the requests in flight fill, averaged over a request's stay.
+    """Return the replicas that the requests in flight fill.
 
-    A request's ITL is a mean over its stay, so a crowd that is shorter does it no harm. Arrivals
-    fill the batch over half a stay on average, and so long again they share it: two lags, which
-    are exponential as outputs are, nearly. What came before the first look is taken to be like what
-    came since.
+    A request leaves after a stay; half of one is the lag, so that a rise counts before it has
+    filled the batches. What came before the first look is taken to be like what came since.
     """
     share = min(target.share_seconds, _MOST_SHARE_SECONDS)
     lag = stay_seconds(target.engine, target.sla, target.workload) / 2
@@ -124,13 +120,11 @@ def _outputs(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
     seen = recent.seen_seconds + step * len(arrivals.counts)
     if recent.seen_seconds < 2 * lag:
         mean = (recent.seen_seconds * recent.held + share * sum(arrivals.counts)) / seen
-        started = Recent(seen_seconds=seen, held=mean, busy=mean)
-        return (mean,) * len(arrivals.counts), started
+        return (mean,) * len(arrivals.counts), Recent(seen_seconds=seen, held=mean)
     gain = step / (step + lag)
-    held, busy = recent.held, recent.busy
+    held = recent.held
     demands = []
     for count in arrivals.counts:
         held += gain * (share * count / step - held)
-        busy += gain * (held - busy)
-        demands.append(busy)
-    return tuple(demands), Recent(seen_seconds=seen, held=held, busy=busy)
+        demands.append(held)
+    return tuple(demands), Recent(seen_seconds=seen, held=held)

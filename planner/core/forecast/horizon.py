@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-# Bursts last minutes whatever the lead is: a few looks tell of chance alone, and averages over more
-# lag behind the time of day.
-_SHORTEST_AVERAGE_SECONDS = 20.0
+# Bursts last minutes whatever the lead is.
 _SHORTEST_CREST_SECONDS = 300.0
 _LONGEST_UNIT_SECONDS = 300.0
 _LONGEST_CREST_SECONDS = 900.0
@@ -32,16 +30,15 @@ class Horizon:
         """Return the windows for a *lead_seconds* and one value every *interval_seconds*.
 
         What lasts shorter than the lead cannot be followed, so it is provided for by the peaks of
-        whole leads; two intervals are the least that is an average, and four where looks are
-        frequent.
+        whole leads; two intervals are the least that is an average, and more would only lag where
+        replicas start quickly.
         """
         least = 2 * interval_seconds
         unit = max(least, min(lead_seconds, _LONGEST_UNIT_SECONDS))
-        average = max(least, min(2 * least, _SHORTEST_AVERAGE_SECONDS))
         crest = max(6 * unit, min(60 * interval_seconds, _SHORTEST_CREST_SECONDS))
         return cls(
             lead_seconds=lead_seconds,
-            average_seconds=max(average, unit / 4),
+            average_seconds=max(least, unit / 4),
             peak_seconds=unit,
             crest_seconds=max(unit, min(crest, _LONGEST_CREST_SECONDS)),
             trend_seconds=3 * unit,
