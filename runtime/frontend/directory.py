@@ -38,7 +38,7 @@ class ModelDirectory:
         self,
         runtime: DistributedRuntime,
         *,
-        strategy: StrategyName = "round_robin",
+        strategy: StrategyName = "least_loaded",
         grace: float = 60.0,
         appeared: Callable[[str], object],
     ) -> None:

@@ -46,7 +46,7 @@ class FrontendOptions:
     targets: Targets = field(default_factory=Targets)
     relay: RelayLimits = field(default_factory=RelayLimits)
     http: HttpLimits = field(default_factory=HttpLimits)
-    strategy: StrategyName = "round_robin"
+    strategy: StrategyName = "least_loaded"
     grace: float = 60.0
     """How long a model without workers stays known."""
 
