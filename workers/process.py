@@ -101,7 +101,7 @@ class Worker:
         stack.push_async_callback(engine.close)
         await engine.start()
         self._complete("engine")
-        await warm_up(engine, self._options.role)
+        await warm_up(engine)
         self._complete("warm-up")
         runtime = await self._connect()
         stack.push_async_callback(runtime.close)

@@ -28,7 +28,7 @@ from workers.vllm.make_model import write
 ROOT = Path(__file__).parents[2]
 MODEL = "tiny"
 BLOCK = 32
-START_SECONDS = 240.0
+START_SECONDS = 300.0
 WAIT_SECONDS = 30.0
 ENGINE = ("--max-model-len", "2048", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "64M",
           "--block-size", str(BLOCK))  # fmt: skip
@@ -115,7 +115,7 @@ class Deployment:
         page: dict[str, float] = {}
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while not condition(page := await self.page(worker)):
+                while not condition(page := await self.page(worker)):  # noqa: ASYNC110 - over HTTP
                     await asyncio.sleep(0.05)
         except TimeoutError:
             pytest.fail(f"{worker.name} shows {page}")

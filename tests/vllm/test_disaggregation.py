@@ -1,10 +1,14 @@
-"""One prefill and one decode worker with real engines: the KV that is moved is the KV that counts."""
+"""One prefill and one decode worker with real engines: what is moved is what counts."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 
-from runtime.protocol import FinishReason
+from runtime.errors import InvalidRequest
+from runtime.protocol import FinishReason, Sampling, TokenDelta
+from workers.engine import Prefilled
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
@@ -43,3 +47,70 @@ async def test_every_prompt_token_comes_by_transfer_and_the_answer_is_the_same(
     expected = await asyncio.gather(*(ask(alone, one) for one in asked))
     assert [tokens(deltas) for deltas in answers] == [tokens(deltas) for deltas in expected]
     assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
+
+
+async def test_falsified_blocks_show_in_the_answer(deployment, trio, requests, ask):
+    """The KV of another prompt of the same length: without it the tests above could not fail."""
+    client = await deployment.client("decode")
+    prefill = await deployment.client("prefill")
+    truth = requests.make(tokens=300)
+    other = replace(truth, request_id="other", token_ids=[7, *truth.token_ids[1:]])
+    (prefilled,) = [each async for each in await prefill.generate(other, response_type=Prefilled)]
+
+    forged = replace(truth, request_id="forged", transfer=prefilled.transfer)
+    answer = tokens(await ask(client, forged))
+
+    alone = await deployment.client("aggregated")
+    assert answer == tokens(await ask(alone, other))
+    assert answer != tokens(await ask(alone, truth))
+    await deployment.until_idle(trio.prefill)
+
+
+async def test_a_short_or_known_prompt_is_prefilled_where_it_is_decoded(
+    deployment, trio, requests, ask
+):
+    client, one = await deployment.client("decode"), requests.make(tokens=500)
+    assert (await ask(client, one))[0].remote_prefill is True
+    again = await ask(client, replace(one, request_id="again"))
+    assert again[0].remote_prefill is False
+    assert again[0].cached_tokens == 480  # whole blocks
+    assert (await ask(client, requests.make(tokens=60)))[0].remote_prefill is False
+
+
+async def test_a_cancelled_stream_frees_its_blocks_on_both_sides(deployment, trio, requests):
+    client = await deployment.client("decode")
+    stream = await client.generate(requests.make(osl=1500), response_type=TokenDelta)
+    async with aclosing(stream) as deltas:
+        seen = [await anext(deltas) for _ in range(3)]
+    assert seen[0].remote_prefill is True
+    await deployment.until_idle(trio.decode)
+    await deployment.until_idle(trio.prefill)
+    page = await deployment.page(trio.decode)
+    assert page["in_flight_requests"] == 0
+
+
+async def test_sampling_reaches_the_engine(deployment, trio, requests, ask):
+    client = await deployment.client("aggregated")
+    plain = requests.make(osl=8)
+    said = tokens(await ask(client, plain))
+    stops = replace(plain, request_id="s", sampling=Sampling(
+        max_tokens=8, temperature=0.0, ignore_eos=True, stop_token_ids=(said[3],)))  # fmt: skip
+    stopped = await ask(client, stops)
+    assert tokens(stopped) == said[: said.index(said[3]) + 1]
+    assert stopped[-1].finish_reason is FinishReason.STOP
+
+    drawn = [
+        tokens(await ask(client, replace(plain, request_id=f"d{number}", sampling=Sampling(
+            max_tokens=8, temperature=5.0, seed=seed, ignore_eos=True))))
+        for number, seed in enumerate((1, 1, 2))
+    ]  # fmt: skip
+    assert drawn[0] == drawn[1] != drawn[2]
+
+    resumed = replace(plain, request_id="m", token_ids=plain.token_ids + said[:5], resumed=5)
+    assert tokens(await ask(client, resumed)) == said[5:]
+
+
+async def test_a_prompt_that_never_fits_is_refused(deployment, trio, requests, ask):
+    for role in ("aggregated", "decode"):
+        with pytest.raises(InvalidRequest, match="2048"):
+            await ask(await deployment.client(role), requests.make(tokens=2048))

@@ -4,14 +4,18 @@ A variable that is set already stays as it is.
 """
 
 import os
+import random
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from planner.core.role import Role
-from runtime.servers import free_port
 from workers.options import WorkerOptions
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_SIDE_PORTS = 12_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +65,34 @@ def variables(
 def prepare(options: WorkerOptions, device: Device, *, ranks: int) -> None:
     """Set the variables of this process, for itself and the processes it starts."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    port = free_port()
+    port = side_port(options.host, random.Random())  # noqa: S311 - not a secret
     wanted = variables(options, device, ranks=ranks, cores=cores, side_port=port)
     _set_missing(wanted)
+
+
+def side_port(host: str, rng: random.Random) -> int:
+    """Return a free port for NIXL's handshakes that no outgoing connection can take.
+
+    The engine opens it a minute later, and hangs if it is gone by then.
+    """
+    first = _first_ephemeral()
+    while True:
+        port = rng.randrange(first - _SIDE_PORTS, first)
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+
+
+def _first_ephemeral() -> int:
+    """Return the lowest port of outgoing connections, or what it usually is."""
+    try:
+        first = int(_EPHEMERAL.read_text(encoding="ascii").split()[0])
+    except OSError:
+        return 32_768
+    return max(first, 2 * _SIDE_PORTS)
 
 
 def _set_missing(wanted: Mapping[str, str]) -> None:

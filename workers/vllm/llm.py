@@ -25,6 +25,7 @@ from workers.vllm.stat_logger import Record, logger_class
 log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 10.0
+"""How long KV that others fetch is still held for them."""
 
 
 class AsyncLlm:
@@ -72,6 +73,9 @@ class AsyncLlm:
 
     def close(self) -> None:
         """Shut the engine down, and kill what does not end."""
+        handler = self._engine.output_handler
+        if handler is not None:  # it would report the end as a failure
+            handler.get_loop().call_soon_threadsafe(handler.cancel)
         self._engine.shutdown(timeout=_CLOSE_SECONDS)
         for child in multiprocessing.active_children():
             child.join(_CLOSE_SECONDS)
@@ -89,11 +93,13 @@ def make(flags: list[str], record: Record) -> AsyncLlm:
     arguments = AsyncEngineArgs.from_cli_args(_parser().parse_args(flags))
     try:
         # Checks them all, as far as that goes without weights, before any process is started.
-        arguments.create_engine_config()
+        config = arguments.create_engine_config()
     except (ValueError, TypeError, OSError, NotImplementedError) as error:
         raise InvalidRequest(f"vLLM refuses its arguments: {_line(error)}") from error
     try:
-        engine = AsyncLLM.from_engine_args(arguments, stat_loggers=[logger_class(record)])
+        engine = AsyncLLM.from_vllm_config(
+            config, stat_loggers=[logger_class(record)], disable_log_stats=True
+        )
     except (RuntimeError, ValueError, OSError) as error:
         raise RuntimeFault(f"vLLM did not start: {_line(error)}") from error
     return AsyncLlm(engine)

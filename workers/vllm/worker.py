@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from contextlib import AsyncExitStack
 
@@ -35,6 +36,7 @@ def run(arguments: list[str]) -> int:
     device = check(settings, Machine.here())
     process = VllmProcess(settings, device)
     if settings.check_only:
+        sys.stdout.write(f"{device}: can start\n")
         return 0
     die_with_parent()
     logging.basicConfig(
