@@ -16,6 +16,8 @@ from planner.traces import Trace
 
 Policy = Callable[[Observation], Mapping[Role, int]]
 """From what is seen to the replicas that each role should have."""
+Schedule = Callable[[float], Mapping[Role, int]]
+"""From the moment, in seconds, to the replicas that each role should have."""
 
 
 def unheard(_: float) -> None:
@@ -34,20 +36,28 @@ def simulate(
     *progress* is called now and then with the share of the trace that has arrived. Equal
     arguments give equal results.
     """
-    return _Simulation(trace, scenario, policy, progress).result()
+    simulation = _Simulation(trace, scenario, progress)
+    if policy is None:
+        return simulation.result(None)
+    return simulation.result(lambda: policy(simulation.seen()))
+
+
+def follow(trace: Trace, scenario: Scenario, *, schedule: Schedule) -> SimResult:
+    """Return what happens to *trace* if a policy asks for what *schedule* says.
+
+    It is the same as `simulate` with such a policy, and quicker: nothing has to be observed.
+    """
+    simulation = _Simulation(trace, scenario, unheard)
+    return simulation.result(lambda: schedule(simulation.now))
+
+
+_Ask = Callable[[], Mapping[Role, int]]
 
 
 class _Simulation:
-    def __init__(
-        self,
-        trace: Trace,
-        scenario: Scenario,
-        policy: Policy | None,
-        progress: Callable[[float], None],
-    ) -> None:
+    def __init__(self, trace: Trace, scenario: Scenario, progress: Callable[[float], None]) -> None:
         self._trace = trace
         self._scenario = scenario
-        self._policy = policy
         self._progress = progress
         seeds = np.random.SeedSequence(scenario.seed).spawn(3)
         engines, metrics, self._failures = map(np.random.default_rng, seeds)
@@ -63,10 +73,17 @@ class _Simulation:
         )
         self._timeline.notice = self._fleet.retire
 
-    def result(self) -> SimResult:
+    @property
+    def now(self) -> float:
+        return self._timeline.now
+
+    def seen(self) -> Observation:
+        return self._sight.observe(self._fleet)
+
+    def result(self, ask: _Ask | None) -> SimResult:
         self._fleet.begin(self._scenario.initial)
-        if self._policy is not None:
-            self._timeline.at(0.0, self._look, self._policy)
+        if ask is not None:
+            self._timeline.at(0.0, self._look, ask)
         for role, moments in self._scenario.failures.items():
             for at in moments:
                 self._timeline.at(at, self._fail, role)
@@ -88,11 +105,11 @@ class _Simulation:
             if self._deployment.clock.in_flight:
                 self._timeline.run(last + patience * percent / 100)
 
-    def _look(self, policy: Policy) -> None:
-        wanted = policy(self._sight.observe(self._fleet))
+    def _look(self, ask: _Ask) -> None:
+        wanted = ask()
         if self._timeline.now >= self._scenario.hands_off_seconds:
             self._fleet.scale(wanted)
-        self._timeline.at(self._timeline.now + self._scenario.interval_seconds, self._look, policy)
+        self._timeline.at(self._timeline.now + self._scenario.interval_seconds, self._look, ask)
 
     def _fail(self, role: Role) -> None:
         self._fleet.fail(role, self._failures)

@@ -142,7 +142,7 @@ def _check_static(best: SimResult, setting: Setting) -> None:
 
 
 def _oracle(setting: Setting, hear: _Hear) -> "Oracle":
-    from planner.sim.oracle import oracle  # compiles what only it needs
+    from planner.sim.oracle import oracle  # only where it is asked for
 
     return oracle(
         setting.trace,

@@ -13,13 +13,13 @@ from planner.sim.oracle.grid import Floats, Grid, Schedule
 from planner.sim.oracle.programme import cheapest
 from planner.sim.oracle.search import Found, Search
 from planner.sim.result import SimResult
-from planner.sim.run import Scenario, simulate, unheard
+from planner.sim.run import Scenario, follow, unheard
 from planner.sim.score import UNSCORED_SECONDS, score
 from planner.traces import Trace
 
 _PRICES = (0.001, 10.0)
 """GPU seconds for a miss, from next to nothing to more than any request is worth."""
-_HALVINGS = 8
+_HALVINGS = 6
 _PROVISIONS: tuple[dict[Role, float], ...] = (
     {Role.DECODE: 0.9},
     {Role.DECODE: 0.95},
@@ -33,7 +33,11 @@ _ENOUGH = 3
 _DEARER = (2.0, 1.0, 0.5)
 """Prices of the passes of local search, as multiples of the programme's: first what few misses
 buy, at last all of them that there may be."""
-_REPAIRS = 6
+_WORK = 160_000_000
+"""Requests that a search simulates in all, unless that is fewer or more evaluations than these."""
+_FEWEST, _MOST = 80, 300
+_FIXED = 3
+"""Evaluations kept for fleets that do not change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +51,7 @@ class Oracle:
     gpu_hours: float
     attainment: float
     method: str
-    """``dynamic programme``, or ``local search`` where that made it cheaper."""
+    """``dynamic programme``, or what made it cheaper: ``local search`` or a ``fixed fleet``."""
     work_bound_gpu_hours: float
     schedule: Mapping[Role, tuple[tuple[float, int], ...]]
     result: SimResult
@@ -64,17 +68,20 @@ def oracle(
     *,
     attainment: float = 0.99,
     start_seconds: float = UNSCORED_SECONDS,
-    evaluations: int = 400,
+    evaluations: int | None = None,
     progress: Callable[[float], None] = unheard,
 ) -> Oracle:
     """Return the cheapest schedule found that attains *attainment* from *start_seconds* on.
 
     It plays by the rules of every policy: the fleet of *scenario* at the start, the same cold
     start, asked at the same moments. A dynamic programme on the fluid demand gives a schedule,
-    local search on *evaluations* replays of the trace improves it, and the simulator has the last
-    word. Equal arguments give equal results. Where nothing attains as much, the schedule that
-    attains most of those tried is returned.
+    local search improves it, and *evaluations* is how often the trace may be simulated for that:
+    80 to 300 times, the fewer the more requests it has, unless told. Equal arguments give equal
+    results. Where nothing attains as much, the schedule that attains most of those tried is
+    returned.
     """
+    if evaluations is None:
+        evaluations = min(_MOST, max(_FEWEST, _WORK // max(1, len(trace))))
     search = _Run(trace, scenario, attainment, start_seconds=start_seconds, evaluations=evaluations)
     return search.oracle(progress)
 
@@ -101,20 +108,38 @@ class _Run:
         )
 
     def oracle(self, progress: Callable[[float], None]) -> Oracle:
-        """Return the cheapest schedule that the simulator confirms."""
+        """Return the cheapest schedule found."""
         programmed, price = self._programmed()
         progress(0.1)
-        history = [programmed]
-        is_enough = self._is_enough(programmed)
-        for number, dearer in enumerate(_DEARER if is_enough else (), 1):
+        best = programmed
+        self._search.left -= _FIXED
+        for number, dearer in enumerate(_DEARER if self._is_enough(best) else (), 1):
             share = self._search.left // (len(_DEARER) + 1 - number)
-            history.append(
-                self._search.polished(history[-1], price=price * dearer, evaluations=share)
-            )
+            if share > 0:
+                found = self._search.polished(best, price=price * dearer, evaluations=share)
+                best = self._cheapest([best, found])
             progress(0.1 + 0.8 * number / len(_DEARER))
-        found, result = self._confirmed(self._cheapest(history), history)
+        method = "dynamic programme" if best is programmed else "local search"
+        fixed = self._fixed(best)
         progress(1.0)
-        return self._told(found, result, is_searched=found is not programmed)
+        if fixed is not best:
+            return self._told(fixed, method="fixed fleet")
+        return self._told(best, method=method)
+
+    def _fixed(self, best: Found) -> Found:
+        """Return the cheapest of the fixed fleets that cost little less than *best*, or *best*.
+
+        A load that is hard to follow may be met best by fleets that do not try to.
+        """
+        mean = best.schedule.mean(axis=0)
+        each = float(self._grid.step_seconds.sum()) * np.array(self._grid.gpus)
+        share = best.outcome.cost / max(1.0, float(mean @ each))
+        fewest = np.maximum(1, np.floor(mean * share)).astype(np.int64)
+        for counts in (fewest, *(fewest + np.eye(len(fewest), dtype=np.int64))):
+            if counts @ each < best.outcome.cost:
+                found = self._search.look(np.tile(counts, (self._grid.steps, 1)))
+                best = self._cheapest([best, found])
+        return best
 
     def _programmed(self) -> tuple[Found, float]:
         """Return the programme's cheapest schedule that just attains what was asked, and its price.
@@ -168,60 +193,20 @@ class _Run:
             return max(history, key=lambda found: found.outcome.attainment)
         return min(enough, key=lambda found: found.outcome.cost)
 
-    def _confirmed(self, last: Found, history: list[Found]) -> tuple[Found, SimResult]:
-        """Return *last*, or a schedule close to it, that attains what was asked when simulated.
-
-        Where replay and simulator part by a few requests, the schedule is that of a safer one in
-        *history* from some moment on.
-        """
-        found, result = last, self._simulated(last)
-        reached = self._reached(result)
-        repairs = _REPAIRS if self._is_enough(last) else 0
-        for _ in range(repairs):
-            if reached >= self._asked:
-                break
-            needed = self._asked + (found.outcome.attainment - reached) + 1e-5
-            found = self._spliced(last, history, needed)
-            result = self._simulated(found)
-            reached = self._reached(result)
-        return found, result
-
-    def _spliced(self, last: Found, history: list[Found], needed: float) -> Found:
-        """Return *last* until some moment, as late as possible, and then a safer one."""
-        safer = next(
-            (f for f in reversed(history) if f.outcome.attainment >= needed),
-            max(history, key=lambda f: f.outcome.attainment),
-        )
-        low, high, best = 0, self._grid.steps, safer
-        while high - low > 1:
-            middle = (low + high) // 2
-            both = np.concatenate([last.schedule[:middle], safer.schedule[middle:]])
-            tried = self._search.look(both)
-            if tried.outcome.attainment >= needed:
-                low, best = middle, tried
-            else:
-                high = middle
-        return best
-
-    def _simulated(self, found: Found) -> SimResult:
-        policy = self._grid.policy(self._grid.wanted(found.schedule))
-        return simulate(self._trace, self._scenario, policy=policy)
-
-    def _reached(self, result: SimResult) -> float:
-        return score(result, start_seconds=self._grid.start).attainment
-
-    def _told(self, found: Found, result: SimResult, *, is_searched: bool) -> Oracle:
+    def _told(self, found: Found, *, method: str) -> Oracle:
+        asked = self._grid.asked(found.schedule)
+        result = follow(self._trace, self._scenario, schedule=asked)
         reached = score(result, start_seconds=self._grid.start)
         return Oracle(
             gpu_hours=float(reached.gpu_hours),
             attainment=float(reached.attainment),
-            method="local search" if is_searched else "dynamic programme",
+            method=method,
             work_bound_gpu_hours=work_bound(
                 self._trace,
                 self._scenario,
                 attainment=self._asked,
                 start_seconds=self._grid.start,
             ),
-            schedule=self._grid.policy(self._grid.wanted(found.schedule)).changes(),
+            schedule=asked.changes(),
             result=result,
         )

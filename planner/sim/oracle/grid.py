@@ -1,4 +1,4 @@
-"""Schedules on a grid of steps: replicas that serve, what to ask for, and a policy that asks."""
+"""Schedules on a grid of steps: the replicas that serve, and what to ask for when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from planner.core.observation import Observation
 from planner.core.role import Role
 from planner.sim.run import Scenario
 from planner.traces import Trace
@@ -97,21 +96,21 @@ class Grid:
         wanted[: self.first_free] = self.initial
         return wanted
 
-    def policy(self, wanted: Ints) -> "Asked":
-        """Return the policy that asks for *wanted*."""
-        return Asked(grid=self, wanted=wanted)
+    def asked(self, schedule: Schedule) -> "Asked":
+        """Return what to ask for so that *schedule* serves, by the moment."""
+        return Asked(grid=self, wanted=self.wanted(schedule))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A policy that knows what it will ask for."""
+    """What is asked for at each step of *grid*: its row of *wanted*."""
 
     grid: Grid
     wanted: Ints
 
-    def __call__(self, observation: Observation) -> Mapping[Role, int]:
-        """Return the replicas of the step that the observation was made in."""
-        step = min(round(observation.at / self.grid.interval), len(self.wanted) - 1)
+    def __call__(self, at: float) -> Mapping[Role, int]:
+        """Return the replicas of the step that begins at the moment *at*."""
+        step = min(round(at / self.grid.interval), len(self.wanted) - 1)
         return dict(zip(self.grid.roles, self.wanted[step].tolist(), strict=True))
 
     def changes(self) -> dict[Role, tuple[tuple[float, int], ...]]:

@@ -1,6 +1,6 @@
 """Small changes of a schedule, and which of them can be tried at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,7 +64,7 @@ def _raises(misses: Floats, role: int, steps: int) -> Iterator[Move]:
             yield Move(first=first, end=min(steps, first + block), role=role, change=1)
 
 
-def batches(moves: Sequence[Move], *, before: int, after: int) -> list[list[Move]]:
+def batches(moves: Iterable[Move], *, before: int, after: int) -> list[list[Move]]:
     """Return the *moves* in groups whose members do not feel each other.
 
     A move is felt from *before* steps ahead of it until *after* steps behind it.

@@ -1,11 +1,14 @@
 """Local search: tries many small changes of a schedule in one evaluation, and keeps what pays.
 
 Changes that are far enough apart do not feel each other, so each is judged by the misses and the
-GPU time of its own surroundings.
+GPU time of its own surroundings. What those come to that are kept is known with that: the next can
+be tried on top of them at once.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from planner.sim.oracle.evaluate import Evaluate, Outcome
 from planner.sim.oracle.grid import Grid, Schedule
@@ -13,6 +16,8 @@ from planner.sim.oracle.moves import Move, applied, batches, candidates
 
 _SETTLED_SECONDS = 60.0
 """After a change, until backlog and long answers have passed."""
+_REPAIRS = 4
+"""Evaluations kept for the end of a pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,8 +51,6 @@ class Search:
         self._grid = grid
         self._attainment = attainment
         self._settled = int(_SETTLED_SECONDS / grid.interval) + 1
-        self._refused: set[Move] = set()
-        self._price: float | None = None
 
     def look(self, schedule: Schedule) -> Found:
         """Return what *schedule* comes to."""
@@ -57,36 +60,66 @@ class Search:
     def polished(self, found: Found, *, price: float, evaluations: int) -> Found:
         """Return *found* after each promising change of it was tried once, as *evaluations* allow.
 
-        A miss costs *price* GPU seconds, and there may be only so many in all. What a former call
-        at that price refused is not tried again as long as its surroundings stay.
+        A miss costs *price* GPU seconds, and there may be only so many in all.
         """
-        if price != self._price:
-            self._price = price
-            self._refused.clear()
         least = self.left - evaluations
-        moves = candidates(found.schedule, found.outcome.misses, self._grid.first_free)
-        moves = [move for move in moves if move not in self._refused]
-        for group in batches(moves, before=self._grid.lead + 1, after=self._settled):
-            if self.left < least + 2:
+        believed, made = found, list[_Effect]()
+        for group in self._groups(found):
+            if self.left <= least + _REPAIRS:
                 break
-            found = self._tried(found, group, price=price)
-        return found
+            believed, good = self._tried(believed, group, price=price)
+            made += good
+        return self._repaired(self.look(believed.schedule), made, least=least)
 
-    def _tried(self, found: Found, group: Sequence[Move], *, price: float) -> Found:
-        """Return *found* with those moves of the *group* that pay."""
+    def _groups(self, found: Found) -> list[list[Move]]:
+        """Return the moves to try, in groups whose members do not feel each other."""
+        asked = self._grid.wanted(found.schedule)
+        different: dict[tuple[int, int, bytes], Move] = {}
+        for move in candidates(found.schedule, found.outcome.misses, self._grid.first_free):
+            more = (self._grid.wanted(applied(found.schedule, [move])) - asked)[:, move.role]
+            rows = np.flatnonzero(more)
+            if len(rows):  # what would be asked for anyway changes nothing
+                first, end = int(rows[0]), int(rows[-1]) + 1
+                different.setdefault((move.role, first, more[first:end].tobytes()), move)
+        return batches(different.values(), before=self._grid.lead + 1, after=self._settled)
+
+    def _tried(
+        self, found: Found, group: Sequence[Move], *, price: float
+    ) -> tuple[Found, list[_Effect]]:
+        """Return *found* with those moves of the *group* that pay, and what each of these does.
+
+        What that comes to is put together: near refused moves it is as it was, elsewhere as tried.
+        """
         tried = self.look(applied(found.schedule, group))
         effects = [self._effect(found, tried, move) for move in group]
         good = self._affordable([e for e in effects if e.gain(price) > 1e-6], found, price)
-        self._refused.update(set(group) - set(good))
-        if not good:
-            return found
-        together = self.look(applied(found.schedule, good)) if len(good) < len(group) else tried
-        if not self._is_better(together.outcome, found.outcome, price):
-            return found
-        self._forget(good)
-        return together
+        moves = sorted(effect.move for effect in good)
+        misses, gpu_seconds = tried.outcome.misses.copy(), tried.outcome.gpu_seconds.copy()
+        for move in set(group) - set(moves):
+            around = self._around(move)
+            misses[around] = found.outcome.misses[around]
+            gpu_seconds[around] = found.outcome.gpu_seconds[around]
+        outcome = replace(tried.outcome, misses=misses, gpu_seconds=gpu_seconds)
+        return Found(schedule=applied(found.schedule, moves), outcome=outcome), good
 
-    def _affordable(self, effects: Iterable[_Effect], found: Found, price: float) -> list[Move]:
+    def _repaired(self, found: Found, made: Iterable[_Effect], *, least: int) -> Found:
+        """Return *found* without those moves *made* that saved least a miss, if it misses more.
+
+        That is where what was put together is not what came of it.
+        """
+        undone = iter(sorted((e for e in made if e.misses > 0), key=lambda e: e.saved / e.misses))
+        while self.left > least:
+            more = float(found.outcome.misses.sum()) - self._allowed(found.outcome)
+            back = []
+            while more > 0 and (effect := next(undone, None)) is not None:
+                more -= effect.misses
+                back.append(replace(effect.move, change=-effect.move.change))
+            if not back:
+                break
+            found = self.look(applied(found.schedule, back))
+        return found
+
+    def _affordable(self, effects: Iterable[_Effect], found: Found, price: float) -> list[_Effect]:
         """Return the moves that gain most, as long as misses are left for them."""
         left = self._allowed(found.outcome) - float(found.outcome.misses.sum())
         chosen = []
@@ -94,18 +127,14 @@ class Search:
         for effect in sorted(effects, key=lambda e: (e.misses > 0, -e.gain(price), e.move)):
             if effect.misses <= 0 or effect.misses <= left:
                 left -= effect.misses
-                chosen.append(effect.move)
-        return sorted(chosen)
+                chosen.append(effect)
+        return chosen
 
     def _allowed(self, outcome: Outcome) -> float:
         return (1 - self._attainment) * outcome.requests + 1e-9
 
-    def _is_better(self, new: Outcome, old: Outcome, price: float) -> bool:
-        late = max(self._allowed(new), float(old.misses.sum()))
-        return new.objective(price) < old.objective(price) and float(new.misses.sum()) <= late
-
     def _effect(self, found: Found, tried: Found, move: Move) -> _Effect:
-        around = slice(max(0, move.first - self._grid.lead - 1), move.end + self._settled)
+        around = self._around(move)
         old, new = found.outcome, tried.outcome
         return _Effect(
             move=move,
@@ -113,11 +142,6 @@ class Search:
             misses=float(new.misses[around].sum() - old.misses[around].sum()),
         )
 
-    def _forget(self, made: Iterable[Move]) -> None:
-        """Let moves be tried again that are close to those *made*."""
-        near = [(move.first - self._grid.lead, move.end + self._grid.lead) for move in made]
-        self._refused = {
-            move
-            for move in self._refused
-            if not any(move.first < end and move.end > first for first, end in near)
-        }
+    def _around(self, move: Move) -> slice:
+        """Return the steps in which *move* is felt."""
+        return slice(max(0, move.first - self._grid.lead - 1), move.end + self._settled)
