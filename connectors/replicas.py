@@ -30,6 +30,12 @@ def replica_role(name: str) -> Role | None:
     return None if match is None else Role(match["role"])
 
 
+def replica_index(name: str) -> int:
+    """Return the index in a replica's name, 0 for any other one."""
+    match = _NAME.fullmatch(name)
+    return int(match["index"]) if match else 0
+
+
 def free_names(role: Role, taken: Collection[str], count: int) -> list[str]:
     """Return *count* names with the lowest indexes that nobody in *taken* has."""
     names: list[str] = []
@@ -53,9 +59,9 @@ def victims(replicas: Iterable[Replica], count: int) -> list[str]:
 
 def _worth(replica: Replica) -> tuple[bool, bool, int, int]:
     unknown = replica.in_flight is None
-    return replica.is_ready, replica.is_ready and unknown, replica.in_flight or 0, -_index(replica)
-
-
-def _index(replica: Replica) -> int:
-    match = _NAME.fullmatch(replica.name)
-    return int(match["index"]) if match else 0
+    return (
+        replica.is_ready,
+        replica.is_ready and unknown,
+        replica.in_flight or 0,
+        -replica_index(replica.name),
+    )

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.circus.client import CircusClient, SupervisorAway, SupervisorRefused
-from connectors.circus.drain import begin_drain, see_out
+from connectors.circus.drain import AtOnce, Departure
 from connectors.circus.gpus import held_gpus, take_gpus
-from connectors.circus.processes import DEVICES
+from connectors.circus.processes import DEVICES, Child
 from connectors.circus.sight import Sight, by_name
 from connectors.circus.spec import DeploymentSpec, RoleSpec
 from connectors.replicas import free_names, replica_role, victims
@@ -47,14 +47,20 @@ class _Progress:
 
 
 class CircusConnector:
-    """Moves the replicas of the deployment *spec*; who is ready is read from *registry*."""
+    """Moves the replicas of the deployment *spec*; who is ready is read from *registry*.
 
-    def __init__(self, spec: DeploymentSpec, registry: Registry) -> None:
+    They leave by *departure*, or are asked to at once.
+    """
+
+    def __init__(
+        self, spec: DeploymentSpec, registry: Registry, *, departure: Departure | None = None
+    ) -> None:
         self._spec = spec
         self._registry = registry
         self._client = CircusClient(spec.endpoint)
+        self._departure = departure or AtOnce(drain_seconds=spec.drain_seconds)
         self._scaling = asyncio.Lock()
-        self._drains: set[asyncio.Task[None]] = set()
+        self._leaving: dict[int, asyncio.Task[None]] = {}
 
     async def fleet(self) -> Mapping[Role, Replicas]:
         """Return the replicas that exist now, by role; raises MetricsUnavailable when unknown."""
@@ -78,9 +84,10 @@ class CircusConnector:
 
     async def close(self) -> None:
         """Release connections; replicas stay as they are, and draining ones end on their own."""
-        for task in self._drains:
+        tasks = list(self._leaving.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._drains, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._client.close()
 
     def _count(self, sight: Sight) -> Mapping[Role, Replicas]:
@@ -93,11 +100,15 @@ class CircusConnector:
             living = self._client.children()
         except SupervisorAway as error:
             raise MetricsUnavailable(str(error), hint="planner status") from error
-        return Sight(
-            watched=_replicas(watched),
-            children=[child for child in living if replica_role(child.name)],
-            registered=registered,
-        )
+        replicas = [child for child in living if replica_role(child.name)]
+        if self._departure.resumes:
+            self._resume([child for child in replicas if child.name not in watched])
+        return Sight(watched=_replicas(watched), children=replicas, registered=registered)
+
+    def _resume(self, leaving: Iterable[Child]) -> None:
+        for child in leaving:
+            if child.pid not in self._leaving:
+                self._see_out(child.name, child.pid)
 
     async def _apply(self, changes: Mapping[Role, int], sight: Sight) -> ScaleResult:
         progress = _Progress()
@@ -112,16 +123,19 @@ class CircusConnector:
 
     async def _shrink(self, role: Role, by: int, sight: Sight, progress: _Progress) -> None:
         for name in victims(sight.replicas(role), max(0, by)):
-            pids = await begin_drain(self._client, name)
+            pids = await self._departure.begin(self._client, name)
             progress.draining.append(name)
             log.info("replica draining name=%s", name)
             for pid in pids:
-                task = asyncio.create_task(self._see_out(name, pid))
-                self._drains.add(task)
-                task.add_done_callback(self._drains.discard)
+                self._see_out(name, pid)
 
-    async def _see_out(self, name: str, pid: int) -> None:
-        if await see_out(pid, seconds=self._spec.drain_seconds):
+    def _see_out(self, name: str, pid: int) -> None:
+        task = asyncio.create_task(self._finish(name, pid))
+        self._leaving[pid] = task
+        task.add_done_callback(lambda _: self._leaving.pop(pid, None))
+
+    async def _finish(self, name: str, pid: int) -> None:
+        if await self._departure.finish(name, pid):
             log.info("replica gone name=%s", name)
         else:
             log.warning("replica killed name=%s drain_seconds=%g", name, self._spec.drain_seconds)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from connectors.replicas import replica_index
 from planner.core.role import Role
 from planner.errors import ConfigError
 
@@ -13,6 +14,7 @@ _FILE = "deployment.json"
 _SCHEMA_VERSION = 1
 _NAME = "{name}"
 _PARENT = "{parent}"
+_PORT = "{port}"
 
 
 def spec_path(state: Path) -> Path:
@@ -24,17 +26,39 @@ def spec_path(state: Path) -> Path:
 class RoleSpec:
     """How one replica of a role is started.
 
-    In *command*, ``{name}`` becomes its name and ``{parent}`` the supervisor's process id.
+    In *command*, ``{name}`` becomes its name, ``{parent}`` the supervisor's process id and
+    ``{port}`` a port of its own, counted from *first_port*.
     """
 
     command: tuple[str, ...]
     gpus: int = 0
     """GPUs of this machine that one replica occupies; 0 for the simulated engine."""
     env: Mapping[str, str] = field(default_factory=dict)
+    first_port: int | None = None
+    """Set for a server that registers nowhere: it is known by its address."""
+    host: str = "127.0.0.1"
+    ready_path: str = "/health"
+    """Where such a server answers with 200 once it is ready."""
 
     def command_for(self, name: str, *, parent: int) -> list[str]:
         """Return the command of the replica *name* under the supervisor *parent*."""
-        return [part.replace(_NAME, name).replace(_PARENT, str(parent)) for part in self.command]
+        port = "" if self.first_port is None else str(self.port(name))
+        filled = {_NAME: name, _PARENT: str(parent), _PORT: port}
+        return [_filled(part, filled) for part in self.command]
+
+    def port(self, name: str) -> int:
+        """Return the port of the replica *name*; the first one has the first port."""
+        return (self.first_port or 0) + replica_index(name) - 1
+
+    def url(self, name: str) -> str:
+        """Return where the replica *name* listens."""
+        return f"http://{self.host}:{self.port(name)}"
+
+
+def _filled(part: str, values: Mapping[str, str]) -> str:
+    for hole, value in values.items():
+        part = part.replace(hole, value)
+    return part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +87,11 @@ class DeploymentSpec:
     owner_pid: int | None = None
     """The `planner serve` that ends when it ends; None when it was detached."""
 
+    @property
+    def is_served_by_others(self) -> bool:
+        """Whether its replicas are servers that register nowhere, known by their addresses."""
+        return any(role.first_port is not None for role in self.roles.values())
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a spec. Raises ConfigError when there is none or it cannot be understood."""
@@ -85,7 +114,7 @@ class DeploymentSpec:
     def _encode(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}
         roles = {
-            role.value: {"command": spec.command, "gpus": spec.gpus, "env": dict(spec.env)}
+            role.value: {name: getattr(spec, name) for name in spec.__slots__}
             for role, spec in self.roles.items()
         }
         return {"schema_version": _SCHEMA_VERSION, **fields, "roles": roles}
@@ -96,9 +125,7 @@ class DeploymentSpec:
         if version != _SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version}, this program reads {_SCHEMA_VERSION}")
         roles = {
-            Role(name): RoleSpec(
-                command=tuple(spec["command"]), gpus=spec["gpus"], env=dict(spec["env"])
-            )
+            Role(name): RoleSpec(**spec | {"command": tuple(spec["command"])})
             for name, spec in document.pop("roles").items()
         }
         return cls(roles=roles, gpus=tuple(document.pop("gpus")), **document)

@@ -80,6 +80,8 @@ class Settings(BaseModel):
     """Address of the discovery store: etcd://127.0.0.1:2379."""
     servers: ServerUrls = {}
     """Servers that planner did not start, to be observed: aggregated=http://h1:8000,http://h2:8000."""
+    fleet: Path | None = None
+    """File that describes servers of another make, which planner starts and ends by itself."""
     engine: EngineKind | None = None
     """What those servers are; told by their metrics when left out."""
     model: str | None = None

@@ -109,6 +109,8 @@ class ServersSource:
     async def _look(self) -> Mapping[str, ServerPage]:
         registered = await self._registry.instances()
         self._servers = {one.metrics_url: one for one in registered if one.metrics_url}
+        if not self._servers:
+            raise MetricsUnavailable("no server is ready", hint="its log says why")
         pages = await self._pages.read(self._servers)
         if not pages:
             raise MetricsUnavailable(

@@ -14,6 +14,7 @@ from planner.config import (
     from_flags,
     settle,
 )
+from planner.errors import ConfigError
 
 
 def effective(
@@ -29,9 +30,13 @@ def effective(
     chosen = settle(*layers).settings
     path = spec_path(chosen.state_dir or state_directory())
     # Another store, or other servers, are another deployment: then this one has nothing to say.
-    if chosen.store is not None or chosen.servers or not path.exists():
+    if chosen.store is not None or chosen.servers or chosen.fleet or not path.exists():
         return settle(*layers), None
     spec = DeploymentSpec.load(path)
+    if spec.is_served_by_others:
+        raise ConfigError(
+            f"the fleet in {path.parent} was started from a description", hint="--fleet FILE"
+        )
     return settle(from_deployment(_known(spec), path=path), *layers), spec
 
 

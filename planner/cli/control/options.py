@@ -16,7 +16,7 @@ _SHAPES = {
     "waiting": "N", "headroom": "FACTOR", "forecaster": "level|ensemble",
     "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "servers": "ROLE=URL,URL",
-    "engine": "vllm|sglang|tensorrt_llm",
+    "fleet": "FILE", "engine": "vllm|sglang|tensorrt_llm",
     "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
 }  # fmt: skip
 

@@ -59,13 +59,15 @@ def _introduction(settings: Settings, policy: Policy) -> str:
             f"of {roles} would keep {settings.sla}, and changes nothing"
         )
     return (
-        f"planner ACTS on {settings.namespace}: every {every} it scales {roles} "
+        f"planner ACTS on {_named(settings)}: every {every} it scales {roles} "
         f"to keep {settings.sla}"
     )
 
 
 def _named(settings: Settings) -> str:
     count = sum(map(len, settings.servers.values()))
+    if settings.fleet is not None:
+        return f"the fleet of {settings.fleet}"
     if not count:
         return settings.namespace
     return "1 server" if count == 1 else f"{count} servers"

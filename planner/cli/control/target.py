@@ -11,7 +11,9 @@ from planner.cli.control.leadership import LeaseholdingConnector
 from planner.cli.control.registered import RegisteredFleet
 from planner.cli.control.registry import BusyRegistry, StoreRegistry
 from planner.cli.control.served import ServedFleet
+from planner.cli.paths import state_directory
 from planner.config import Settings
+from planner.config.fleet import FleetDescription, read_fleet
 from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError
 from planner.ports import Connector, MetricsSource, Registry
@@ -47,20 +49,20 @@ async def connected(
     deployment to be found, or none that can be acted on, and PlannerError when it does not answer.
     """
     if settings.servers:
-        async with _servers(settings, clock) as target:
-            yield target
-        return
-    async with _registered(settings, spec) as target:
+        found = _servers(settings, clock)
+    elif settings.fleet is not None:
+        found = _fleet(settings, read_fleet(settings.fleet), clock)
+    else:
+        found = _registered(settings, spec)
+    async with found as target:
         yield target
 
 
 @asynccontextmanager
 async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Target]:
-    if settings.store is not None:
-        raise ConfigError(
-            f"--servers and --store {settings.store}: these are two deployments",
-            hint="name one of them",
-        )
+    _check_alone(settings, "--servers")
+    if settings.fleet is not None:
+        raise ConfigError("--servers and --fleet: these are two deployments", hint="name one")
     if not settings.observe:
         raise ConfigError(
             "--servers: planner did not start these servers, so they can only be observed",
@@ -72,6 +74,49 @@ async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncItera
         yield Target(source=source, connector=connector, roles=settings.servers.keys())
     finally:
         await source.close()
+
+
+@asynccontextmanager
+async def _fleet(
+    settings: Settings, description: FleetDescription, clock: Callable[[], float]
+) -> AsyncIterator[Target]:
+    from connectors.circus.connector import CircusConnector
+    from connectors.circus.drain import OnceIdle
+    from connectors.circus.probes import ProbedRegistry
+    from planner.cli.control.fleet import READY_FILE, sole_planner, standing
+
+    _check_alone(settings, "--fleet")
+    state = (settings.state_dir or state_directory()).resolve()
+    acts = not settings.observe
+    spec = await standing(description, state, acts=acts)
+    settings = settings.model_copy(update={"engine": settings.engine or description.engine})
+    path = state / READY_FILE if acts else None
+    async with AsyncExitStack() as stack:
+        if acts:
+            stack.enter_context(sole_planner(state))
+        registry = ProbedRegistry(spec, path=path, timeout=settings.metrics_timeout)
+        stack.callback(registry.close)
+        source = _server_source(settings, registry, clock)
+        stack.push_async_callback(source.close)
+        departure = OnceIdle(
+            told=registry.instances,
+            inside=lambda name: source.in_flight.get(name),
+            notice_seconds=description.notice,
+            drain_seconds=description.drain,
+        )
+        busy = BusyRegistry(registry, lambda: source.in_flight)
+        circus = CircusConnector(spec, busy, departure=departure)
+        connector = circus if acts else ObserveConnector(circus)
+        stack.push_async_callback(connector.close)
+        yield Target(source=source, connector=connector, roles=spec.roles.keys())
+
+
+def _check_alone(settings: Settings, flag: str) -> None:
+    if settings.store is not None:
+        raise ConfigError(
+            f"{flag} and --store {settings.store}: these are two deployments",
+            hint="name one of them",
+        )
 
 
 def _server_source(
