@@ -19,12 +19,10 @@ VARIED = ("conversation", "mooncake", "weekday")
 """Loads on which cold starts and wrong profiles are tried."""
 ORACLE_SEEDS = {"conversation": 2, "mooncake": 2, "weekday": 3, TUNED: 1, "week": 1}
 """How many seeds perfect foresight is searched for, where a search takes minutes."""
-_LONG_SEARCH = 150
-"""Replays for a long load: 60 found 46.6 and 150 found 46.2 GPU-hours on a weekday."""
 SHORT = ("conversation", "mooncake", "weekday")
 SHORT_PEERS = ("dynamo-loops", "dynamo-throughput")
 _NO_SEARCH = 15
-"""Replays that suffice for the dynamic programme alone."""
+"""Simulations that suffice for the dynamic programme alone."""
 
 Ranked = tuple[float, Job]
 
@@ -53,7 +51,7 @@ def _ranked(load: Load) -> Iterator[Ranked]:
         yield 0, Job(load=load.name, seed=seed, policy=PLANNER)
         late = 2 * min(place, 1) + load.is_long
         if place < ORACLE_SEEDS.get(load.name, len(load.seeds)):
-            yield 1.5 + late, _oracle(load, seed)
+            yield 1.5 + late, Job(load=load.name, seed=seed, policy=ORACLE)
         if load.name != TUNED:
             yield from _compared(load, seed, late=late)
         if load.name in VARIED:
@@ -70,11 +68,6 @@ def _compared(load: Load, seed: int, *, late: int) -> Iterator[Ranked]:
     for headroom in LONG_HEADROOMS if load.is_long else HEADROOMS:
         if headroom != 1.0:
             yield 2 + late, Job(load=load.name, seed=seed, policy=PLANNER, headroom=headroom)
-
-
-def _oracle(load: Load, seed: int) -> Job:
-    evaluations = _LONG_SEARCH if load.is_long else 400
-    return Job(load=load.name, seed=seed, policy=ORACLE, evaluations=evaluations)
 
 
 def _varied(load: str, seed: int, *, rank: float) -> Iterator[Ranked]:

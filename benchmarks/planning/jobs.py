@@ -17,6 +17,7 @@ from planner.core.role import Role
 from planner.peers import PEERS
 from planner.profiles import load_profile
 from planner.sim.backtest import Decisions, opening_fleet, scenario
+from planner.sim.oracle import oracle
 from planner.sim.result import SimResult
 from planner.sim.run import Policy, Scenario, simulate
 from planner.sim.score import score
@@ -47,8 +48,8 @@ class Job:
     cold_start: float = COLD_START
     truth: str = EXACT
     """How the engines really are, against the profile that policies know."""
-    evaluations: int = 400
-    """Replays that the oracle's search may take."""
+    evaluations: int | None = None
+    """Simulations that the oracle's search may take; None leaves that to the oracle."""
 
     @property
     def key(self) -> Key:
@@ -101,8 +102,6 @@ def _policy(job: Job, config: PolicyConfig, profile: Profile) -> Policy:
 
 
 def _oracle(job: Job, trace: Trace, real: Scenario) -> Row:
-    from planner.sim.oracle import oracle  # compiles what only it needs
-
     best = oracle(trace, real, attainment=real.sla.attainment, evaluations=job.evaluations)
     found = {"method": best.method, "work_bound_gpu_hours": round(best.work_bound_gpu_hours, 3)}
     return {**_row(job, best.result), **found}
