@@ -143,7 +143,8 @@ async def test_one_that_a_planner_left_on_its_way_out_is_seen_out_by_the_next(
         await until(lambda: fleet.ready() == [1])
         await stopped(planner)
         fleet.hold(2, running=0)
-        assert fleet.log(2) == ""
+        code, _ = await fleet.ended("run", "--observe", "--once", f"--fleet={fleet.file}", *FLAGS)
+        assert (code, fleet.log(2)) == (0, "")
         planner = await fleet.run("--max=aggregated=1")
         await until(lambda: fleet.log(2) == "left idle\n")
     finally:

@@ -98,15 +98,18 @@ async def _fleet(
         stack.callback(registry.close)
         source = _server_source(settings, registry, clock)
         stack.push_async_callback(source.close)
+        busy = BusyRegistry(registry, lambda: source.in_flight)
         departure = OnceIdle(
             told=registry.instances,
             inside=lambda name: source.in_flight.get(name),
             notice_seconds=description.notice,
             drain_seconds=description.drain,
         )
-        busy = BusyRegistry(registry, lambda: source.in_flight)
-        circus = CircusConnector(spec, busy, departure=departure)
-        connector = circus if acts else ObserveConnector(circus)
+        connector: Connector
+        if acts:
+            connector = CircusConnector(spec, busy, departure=departure)
+        else:  # who only looks sees nobody out either
+            connector = ObserveConnector(CircusConnector(spec, busy))
         stack.push_async_callback(connector.close)
         yield Target(source=source, connector=connector, roles=spec.roles.keys())
 
