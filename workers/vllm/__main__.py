@@ -21,7 +21,3 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-if __name__ == "__mp_main__":  # a process that vLLM starts from this one
-    from workers.vllm.parent import end_with_parent
-
-    end_with_parent()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from planner.core.role import Role
 from workers.options import WorkerOptions
+from workers.vllm import parent
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -68,6 +69,7 @@ def prepare(options: WorkerOptions, device: Device, *, ranks: int) -> None:
     port = side_port(options.host, random.Random())  # noqa: S311 - not a secret
     wanted = variables(options, device, ranks=ranks, cores=cores, side_port=port)
     _set_missing(wanted)
+    os.environ[parent.VARIABLE] = str(os.getpid())
 
 
 def side_port(host: str, rng: random.Random) -> int:

@@ -1,23 +1,40 @@
-"""For the processes that vLLM starts: they end with the worker, however that ends."""
+"""A plugin of vLLM: the processes that a worker's engine consists of end with the worker.
+
+They outlive a worker that is killed otherwise, and hold its memory and its ports. vLLM calls every
+installed plugin in each of its processes; this one acts in those of our workers alone.
+"""
 
 import os
 import threading
 import time
 
+VARIABLE = "PLANNER_VLLM_WORKER"
+"""In the environment of a worker's processes: the process id of the worker."""
 _LOOK_SECONDS = 0.5
 
 
-def end_with_parent() -> None:
-    """Have this process end soon after the one that started it.
+def end_with_worker() -> None:
+    """Let this process end within a second of its parent, if it is one of a worker's engine.
 
-    vLLM's processes outlive a killed worker otherwise, and hold its memory and its port. The
-    kernel could do it at once, but only for as long as the thread that started them lives.
+    The kernel could see to it, but only for as long as the thread that started it lives.
     """
-    parent = os.getppid()
+    worker = os.environ.get(VARIABLE)
+    if worker is None or int(worker) == os.getpid():
+        return
+    watching = threading.Thread(target=_watch, args=(int(worker),), daemon=True)
+    watching.name = "end with worker"
+    watching.start()
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_SECONDS)
-        os._exit(1)
 
-    threading.Thread(target=watch, name="end with parent", daemon=True).start()
+def _watch(worker: int) -> None:
+    while _is_alive(worker):
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
