@@ -23,15 +23,24 @@ class FitError:
     largest: float
 
 
-def fit_prefill(points: Sequence[PrefillPoint]) -> PrefillLaw:
-    """Return the prefill law closest to *points*; raises ProfileError below three lengths."""
+def fit_prefill(
+    points: Sequence[PrefillPoint], *, max_num_batched_tokens: int | None = None
+) -> PrefillLaw:
+    """Return the prefill law closest to *points*; raises ProfileError below three lengths.
+
+    With the token budget of a step, a longer prompt pays the base once for each of its chunks, as
+    in `EngineModel.prompt_seconds`; None takes every point for a single step.
+    """
     if len({p.isl for p in points}) < 3:
         raise ProfileError(
             f"a prefill fit needs 3 different prompt lengths, got {len({p.isl for p in points})}",
             hint="measure more lengths",
         )
     isl = np.array([p.isl for p in points], dtype=float)
-    columns = np.column_stack([np.ones_like(isl), isl, isl**2])
+    steps = np.ones_like(isl)
+    if max_num_batched_tokens is not None:
+        steps = np.maximum(1.0, np.ceil(isl / max_num_batched_tokens))
+    columns = np.column_stack([steps, isl, isl**2])
     base, linear, square = _fit(columns, np.array([p.ttft_seconds for p in points]))
     return PrefillLaw(base_seconds=base, token_seconds=linear, token_squared_seconds=square)
 

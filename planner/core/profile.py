@@ -80,14 +80,35 @@ class StartUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How well one law tells what was measured, as shares of the measured times.
+
+    *held_out* is the mean error at points that a fit was not given, *held_out_low* and
+    *held_out_high* the 95 % interval of that mean over *points* such points. *confidence* is the
+    widest interval of a point's repeats, as half of its width; None where points are not repeated.
+    """
+
+    held_out: float
+    held_out_low: float
+    held_out_high: float
+    points: int
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProfile:
-    """One parallelism: the points that were taken and the engine model fitted to them."""
+    """One parallelism: the points that were taken and the engine model fitted to them.
+
+    An accuracy is None where it was not looked into.
+    """
 
     parallelism: Parallelism
     engine: EngineModel
     prefill_points: tuple[PrefillPoint, ...] = ()
     decode_points: tuple[DecodePoint, ...] = ()
     start_up: StartUp | None = None
+    prefill_accuracy: Accuracy | None = None
+    decode_accuracy: Accuracy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

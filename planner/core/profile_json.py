@@ -7,6 +7,7 @@ from planner.core.document import Document
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from planner.core.profile import (
     SCHEMA_VERSION,
+    Accuracy,
     DecodePoint,
     EngineProfile,
     Kind,
@@ -57,8 +58,8 @@ def _read_engine(document: Document) -> EngineProfile:
     document.known("tp", "pp", "limits", "prefill", "decode", "start_up")
     prefill = document.nested("prefill")
     decode = document.nested("decode")
-    prefill.known("law", "points")
-    decode.known("law", "points")
+    prefill.known("law", "points", "accuracy")
+    decode.known("law", "points", "accuracy")
     return EngineProfile(
         parallelism=Parallelism(
             tp=document.integer("tp", least=1), pp=document.integer("pp", least=1)
@@ -71,6 +72,8 @@ def _read_engine(document: Document) -> EngineProfile:
         prefill_points=tuple(map(_read_prefill_point, prefill.nested_list("points"))),
         decode_points=tuple(map(_read_decode_point, decode.nested_list("points"))),
         start_up=_read_start_up(document.optional_nested("start_up")),
+        prefill_accuracy=_read_accuracy(prefill.optional_nested("accuracy")),
+        decode_accuracy=_read_accuracy(decode.optional_nested("accuracy")),
     )
 
 
@@ -126,6 +129,19 @@ def _read_start_up(document: Document | None) -> StartUp | None:
     return StartUp(**{name: document.number(name) for name in names})
 
 
+def _read_accuracy(document: Document | None) -> Accuracy | None:
+    if document is None:
+        return None
+    _known_fields(document, Accuracy)
+    return Accuracy(
+        held_out=document.number("held_out"),
+        held_out_low=document.number("held_out_low"),
+        held_out_high=document.number("held_out_high"),
+        points=document.integer("points", least=1),
+        confidence=document.optional_number("confidence"),
+    )
+
+
 def _known_fields(document: Document, record: type) -> list[str]:
     names = [field.name for field in fields(record)]
     document.known(*names)
@@ -156,10 +172,16 @@ def _write_engine(entry: EngineProfile) -> dict[str, object]:
         "start_up": None if entry.start_up is None else asdict(entry.start_up),
         "prefill": {
             "law": asdict(entry.engine.prefill),
+            **_write_accuracy(entry.prefill_accuracy),
             "points": [asdict(point) for point in entry.prefill_points],
         },
         "decode": {
             "law": asdict(entry.engine.decode),
+            **_write_accuracy(entry.decode_accuracy),
             "points": [asdict(point) for point in entry.decode_points],
         },
     }
+
+
+def _write_accuracy(accuracy: Accuracy | None) -> dict[str, object]:
+    return {} if accuracy is None else {"accuracy": asdict(accuracy)}
