@@ -42,8 +42,9 @@ class RoleSpec:
 
     def command_for(self, name: str, *, parent: int) -> list[str]:
         """Return the command of the replica *name* under the supervisor *parent*."""
-        port = "" if self.first_port is None else str(self.port(name))
-        filled = {_NAME: name, _PARENT: str(parent), _PORT: port}
+        filled = {_NAME: name, _PARENT: str(parent)}
+        if self.first_port is not None:
+            filled[_PORT] = str(self.port(name))
         return [_filled(part, filled) for part in self.command]
 
     def port(self, name: str) -> int:

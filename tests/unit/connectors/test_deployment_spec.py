@@ -1,6 +1,7 @@
 """The description of a local deployment survives its file, and a bad file is told in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,11 @@ def test_a_spec_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_only_name_and_parent_are_filled_in() -> None:
-    spec = RoleSpec(command=("run", "{parent}", "--name={name}", '{"a": 1}'))
+    spec = RoleSpec(command=("run", "{parent}", "--name={name}", '{"a": 1}', "{port}"))
 
-    assert spec.command_for("decode-4", parent=7) == ["run", "7", "--name=decode-4", '{"a": 1}']
+    assert spec.command_for("decode-4", parent=7) == [
+        "run", "7", "--name=decode-4", '{"a": 1}', "{port}"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,24 @@ def test_gpus_are_handed_out_once() -> None:
     assert take_gpus(free, 2) is None
     assert take_gpus(free, 0) == []
     assert free == ["3"]
+
+
+def test_a_server_of_another_make_is_known_by_its_port(tmp_path: Path) -> None:
+    role = RoleSpec(command=("x", "{port}", "{name}"), first_port=8100, host="h1")
+    assert (role.port("decode-1"), role.url("decode-3")) == (8100, "http://h1:8102")
+    assert role.command_for("decode-2", parent=7) == ["x", "8101", "decode-2"]
+    spec = replace(SPEC, roles={Role.DECODE: role})
+    spec.save(tmp_path / "d.json")
+    assert DeploymentSpec.load(tmp_path / "d.json") == spec
+    assert spec.is_served_by_others
+    assert not SPEC.is_served_by_others
+
+
+def test_a_description_from_before_there_were_ports_reads_as_one_without(tmp_path: Path) -> None:
+    SPEC.save(tmp_path / "d.json")
+    document = json.loads((tmp_path / "d.json").read_text())
+    for role in document["roles"].values():
+        for name in ("first_port", "host", "ready_path"):
+            del role[name]
+    (tmp_path / "d.json").write_text(json.dumps(document))
+    assert DeploymentSpec.load(tmp_path / "d.json") == SPEC

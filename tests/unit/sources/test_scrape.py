@@ -191,7 +191,7 @@ class Engine:
             prefilled_squared_tokens=500_000 * self.runs,
         )
         figures = dict.fromkeys(EngineStats.__dataclass_fields__, 0)
-        return EngineStats(**figures | {"steps": steps if self.tells else None})
+        return EngineStats(**figures | {"steps": steps if self.tells else None, "transfers": None})
 
 
 async def steps_after(engines, between, *, replaced=None):
