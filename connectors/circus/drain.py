@@ -7,6 +7,7 @@ All of it happens outside circus, whose one lock a slow ending would hold.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from connectors.circus.client import CircusClient
 from connectors.circus.processes import send
+from planner.errors import MetricsUnavailable
 
 _LOOK_SECONDS = 0.2
 
@@ -74,7 +76,8 @@ class OnceIdle:
 
     async def finish(self, name: str, pid: int) -> bool:
         """Return once *pid* has ended: True if by itself, False if it was killed."""
-        await self.told()
+        with contextlib.suppress(MetricsUnavailable):  # then nobody can be told
+            await self.told()
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.sleep(min(self.notice_seconds, self.drain_seconds))

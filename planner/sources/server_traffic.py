@@ -60,14 +60,15 @@ class ServedTraffic:
             return None
         if (arrived and prompts.mean is None) or (finished and outputs.mean is None):
             return None
+        arrived, finished = round(arrived), round(finished)
         ttft = _ttft(intervals, seconds)
         itl = _amounts(end, seconds, lambda one: one.counted.itl) or _NOTHING
         return Traffic(
             seconds=seconds,
-            arrived=round(arrived),
+            arrived=arrived,
             isl_sum=arrived * (prompts.mean or 0.0),
             isl_squared_sum=arrived * prompts.square_sum / prompts.count if prompts.count else 0.0,
-            finished=round(finished),
+            finished=finished,
             osl_sum=finished * (outputs.mean or 0.0),
             failed=round(_sum(end, seconds, lambda one: one.counted.failed) or 0.0),
             within_sla=round(finished * self._share_within(end, ttft=ttft, itl=itl)),

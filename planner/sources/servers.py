@@ -141,6 +141,7 @@ class ServersSource:
         for url, one in pages.items():
             growth = self._growths.grown(url, one.page, now=now)
             totals = counted(one.page, one.names)
+            log.debug("server read url=%s holds=%s counted=%s", url, held[url], totals)
             if totals.prompts is not None:
                 lifetimes.append(totals.prompts)
             arrived = self._arrived(

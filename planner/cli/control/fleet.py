@@ -66,7 +66,12 @@ async def _begin(description: FleetDescription, state: Path) -> DeploymentSpec:
         (state / "logs").mkdir(mode=0o700, exist_ok=True)
         log = state / "logs" / "supervisor.log"
         daemon = start_daemon(socket_directory(state), log=log, detach=True, keep_open=(lock,))
-        await wait_daemon(daemon, timeout=_START_SECONDS, log=log)
+        try:
+            await wait_daemon(daemon, timeout=_START_SECONDS, log=log)
+        except BaseException:
+            daemon.process.kill()
+            daemon.process.wait()
+            raise
         return replace(_described(description, state), endpoint=daemon.endpoint)
 
 
