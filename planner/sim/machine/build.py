@@ -101,8 +101,7 @@ def place_engine(world: World, row: int, engine: Engine) -> None:
     ):
         for i in range(row * size, (row + 1) * size):
             rows[i] = value
-    for queue in range(LINE + QUEUES * row, LINE + QUEUES * (row + 1)):
-        world.queues[queue] = table(Queue, 1)[0]
+    world.queues[LINE + QUEUES * row : LINE + QUEUES * (row + 1)] = table(Queue, QUEUES)
     world.engines[row] = _row_of(engine)[0]
 
 

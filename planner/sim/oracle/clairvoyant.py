@@ -32,12 +32,13 @@ _ENOUGH = 3
 """The first of these that work are compared, the rest is for loads that the model is far off."""
 _DEARER = (2.0, 1.0, 0.5)
 """Prices of the passes of local search, as multiples of the programme's: first what few misses
-buy, at last all of them that there may be."""
+buy, at last all of them that there may be. Where few changes are left to try, more passes follow
+at half the price of the former."""
 _WORK = 160_000_000
 """Requests that a search simulates in all, unless that is fewer or more evaluations than these."""
-_FEWEST, _MOST = 80, 300
+_FEWEST, _MOST = 80, 200
 _FIXED = 3
-"""Evaluations kept for fleets that do not change."""
+"""Evaluations kept for fleets that do not change, which mostly need no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,7 +77,7 @@ def oracle(
     It plays by the rules of every policy: the fleet of *scenario* at the start, the same cold
     start, asked at the same moments. A dynamic programme on the fluid demand gives a schedule,
     local search improves it, and *evaluations* is how often the trace may be simulated for that:
-    80 to 300 times, the fewer the more requests it has, unless told. Equal arguments give equal
+    80 to 200 times, the fewer the more requests it has, unless told. Equal arguments give equal
     results. Where nothing attains as much, the schedule that attains most of those tried is
     returned.
     """
@@ -111,14 +112,7 @@ class _Run:
         """Return the cheapest schedule found."""
         programmed, price = self._programmed()
         progress(0.1)
-        best = programmed
-        self._search.left -= _FIXED
-        for number, dearer in enumerate(_DEARER if self._is_enough(best) else (), 1):
-            share = self._search.left // (len(_DEARER) + 1 - number)
-            if share > 0:
-                found = self._search.polished(best, price=price * dearer, evaluations=share)
-                best = self._cheapest([best, found])
-            progress(0.1 + 0.8 * number / len(_DEARER))
+        best = self._searched(programmed, price, progress)
         method = "dynamic programme" if best is programmed else "local search"
         fixed = self._fixed(best)
         progress(1.0)
@@ -126,20 +120,44 @@ class _Run:
             return self._told(fixed, method="fixed fleet")
         return self._told(best, method=method)
 
+    def _searched(self, best: Found, price: float, progress: Callable[[float], None]) -> Found:
+        """Return the cheapest that local search makes of *best*, in passes at falling prices."""
+        self._search.left -= _FIXED
+        passes = len(_DEARER) if self._is_enough(best) else 0
+        for number in range(1, passes + 1):
+            share = self._search.left // (passes + 1 - number)
+            best = self._polished(best, price=price * _DEARER[number - 1], evaluations=share)
+            progress(0.1 + 0.8 * number / passes)
+        price, before = price * _DEARER[-1], None
+        while passes and best is not before:
+            price, before = price / 2, best
+            best = self._polished(best, price=price, evaluations=self._search.left)
+        return best
+
+    def _polished(self, best: Found, *, price: float, evaluations: int) -> Found:
+        if evaluations <= 0:
+            return best
+        found = self._search.polished(best, price=price, evaluations=evaluations)
+        return self._cheapest([best, found])
+
     def _fixed(self, best: Found) -> Found:
-        """Return the cheapest of the fixed fleets that cost little less than *best*, or *best*.
+        """Return the cheapest fixed fleet found where it costs less than *best*, else *best*.
 
         A load that is hard to follow may be met best by fleets that do not try to.
         """
-        mean = best.schedule.mean(axis=0)
+        mean, one_more = best.schedule.mean(axis=0), np.eye(len(self._grid.roles), dtype=np.int64)
         each = float(self._grid.step_seconds.sum()) * np.array(self._grid.gpus)
         share = best.outcome.cost / max(1.0, float(mean @ each))
         fewest = np.maximum(1, np.floor(mean * share)).astype(np.int64)
-        for counts in (fewest, *(fewest + np.eye(len(fewest), dtype=np.int64))):
-            if counts @ each < best.outcome.cost:
-                found = self._search.look(np.tile(counts, (self._grid.steps, 1)))
-                best = self._cheapest([best, found])
-        return best
+        tried = [fewest, *(fewest + one_more)]
+        while True:
+            dearest = best.outcome.cost
+            tried = [n for n in tried if n.min() > 0 and n @ each < dearest]
+            found = [self._search.look(np.tile(n, (self._grid.steps, 1))) for n in tried]
+            cheapest = self._cheapest([best, *found])
+            if cheapest is best:
+                return best
+            best, tried = cheapest, list(cheapest.schedule[0] - one_more)
 
     def _programmed(self) -> tuple[Found, float]:
         """Return the programme's cheapest schedule that just attains what was asked, and its price.
