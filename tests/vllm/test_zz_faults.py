@@ -41,26 +41,29 @@ async def until_gone(pids: list[int]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_blocks_that_cannot_be_fetched_are_computed_again(deployment, trio, requests, ask):
-    """The prefill worker dies after its answer: its blocks are promised and gone."""
+async def test_a_killed_prefill_worker_loses_no_request(deployment, trio, requests, ask):
+    """It dies with prefills in work, others in its queue, and blocks that it has promised."""
     client, alone = await deployment.client("decode"), await deployment.client("aggregated")
     await ask(client, requests.make(tokens=300))  # the two engines know each other
-    one = requests.make(tokens=700)
+    promised = requests.make(tokens=700)
     prefill = await deployment.client("prefill")
-    (prefilled,) = [each async for each in await prefill.generate(one, response_type=Prefilled)]
+    (made,) = [each async for each in await prefill.generate(promised, response_type=Prefilled)]
     before = await deployment.page(trio.decode)
-
     pids = children(trio.prefill.process.pid)
     assert pids
-    await deployment.end(trio.prefill, signal.SIGKILL)
-    await until_gone(pids)
-    answer = await ask(client, replace(one, request_id="lost", transfer=prefilled.transfer))
 
-    assert tokens(answer) == tokens(await ask(alone, one))
-    await deployment.until(
-        trio.decode,
-        lambda page: page["kv_transfers_failed_total"] > before["kv_transfers_failed_total"],
-    )
+    many = [requests.make(tokens=1500) for _ in range(8)]
+    asking = [asyncio.create_task(ask(client, one)) for one in many]
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+    await deployment.end(trio.prefill, signal.SIGKILL)
+    answers = await asyncio.gather(*asking)
+    await until_gone(pids)
+    lost = await ask(client, replace(promised, request_id="lost", transfer=made.transfer))
+
+    expected = [await ask(alone, one) for one in (*many, promised)]
+    assert list(map(tokens, (*answers, lost))) == list(map(tokens, expected))
+    name = "kv_transfers_failed_total"
+    await deployment.until(trio.decode, lambda page: page[name] > before[name])
     await deployment.until_idle(trio.decode)
 
 
