@@ -132,6 +132,28 @@ def test_the_planners_own_metrics_are_served():
     assert 'planner_current_replicas{role="aggregated"} 1.0' in pages[-1]
 
 
+FLEET = '[roles.aggregated]\ncommand = "{program} {{port}}"\nfirst_port = 8100\n'
+
+
+@pytest.mark.parametrize(
+    ("program", "flags", "message"),
+    [
+        pytest.param("/no/such/server", [], "there is no program /no/such/server", id="program"),
+        pytest.param("sh", ["--observe"], "no fleet runs in", id="nothing to observe"),
+        pytest.param("sh", ["--store=etcd://h1:2379"], "two deployments", id="store"),
+        pytest.param("sh", ["--servers=aggregated=http://h1"], "two deployments", id="servers"),
+    ],
+)
+def test_a_fleet_that_cannot_be_started(program, flags, message, own_state, tmp_path, capsys):
+    file = tmp_path / "fleet.toml"
+    file.write_text(FLEET.format(program=program))
+    assert main(["run", f"--fleet={file}", "--sla=ttft=1s", "--mode=load", *flags]) == 2
+    line, _, hint = capsys.readouterr().err.partition("\n\n")
+    assert message in line
+    assert hint.startswith("hint: ")
+    assert [path.name for path in own_state.iterdir()] == ["fleet.toml"]
+
+
 BAD = [
     pytest.param(["--servers=aggregated=h1:8000"], "'h1:8000' is not a URL", id="URL"),
     pytest.param(["--servers=agregated=http://h1"], "unknown role 'agregated'", id="role"),
