@@ -153,6 +153,7 @@ class Worker:
             "role": self._options.role.value,
             "metrics_url": self._metrics_url,
             "gpus": self._equipment.gpus,
+            "max_num_batched_tokens": self._equipment.loaded().token_budget,
         }
 
     def _health(self) -> tuple[bool, Mapping[str, Any]]:

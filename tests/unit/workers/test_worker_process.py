@@ -167,6 +167,7 @@ async def test_a_worker_is_listed_when_it_is_warm(deployment):
             "role": "aggregated",
             "metrics_url": one.worker._metrics_url,
             "gpus": 1,
+            "max_num_batched_tokens": 8192,
         }
         assert await deployment.models() == ["m"]
         deltas = await ask(client, request())
