@@ -1,0 +1,205 @@
+"""The plan of a sweep: parallelisms, points and an estimate of the time, inside given bounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from planner.core.profile import Parallelism
+from planner.errors import ConfigError
+from profiler.effort import LEAST_DECODE, LEAST_PREFILL, Effort
+from profiler.plan.gpu import Gpu
+from profiler.plan.guess import guessed_laws, guessed_start_seconds
+from profiler.plan.memory import Verdict, verdict
+from profiler.plan.model import ModelShape
+
+# Repeats that noise of 2 to 3 % usually takes, and what each needs beside its measurement.
+_USUAL_REPEATS = 5
+_REPEAT_SECONDS = 0.5
+_DECODE_STEPS = 64
+# Middling loads of a sweep, as shares of what fits.
+_TYPICAL_SHARES = (0.1, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a sweep must stay inside; None is not limited.
+
+    *max_points* counts all parallelisms; *parallelisms* None considers powers of two.
+    """
+
+    max_gpus: int
+    max_points: int | None = None
+    budget_seconds: float | None = None
+    parallelisms: tuple[Parallelism, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEngine:
+    """One parallelism that is to be measured. The seconds are estimates, not measurements."""
+
+    parallelism: Parallelism
+    effort: Effort
+    start_seconds: float
+    points_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of starting it and of all its points."""
+        return self.start_seconds + self.points_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What a sweep will do, and why not more."""
+
+    model: ModelShape
+    gpu: Gpu
+    verdicts: tuple[Verdict, ...]
+    """Every parallelism that was considered, with its arithmetic."""
+    engines: tuple[PlannedEngine, ...]
+    left_out: dict[Parallelism, str] = field(default_factory=dict)
+    """Why a parallelism that fits is not measured."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> int:
+        """Points of all engines."""
+        return sum(engine.effort.points for engine in self.engines)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of the whole sweep."""
+        return sum(engine.seconds for engine in self.engines)
+
+
+def plan_sweep(
+    model: ModelShape,
+    gpu: Gpu,
+    limits: Limits,
+    *,
+    effort: Effort | None = None,
+    context_tokens: int = 4096,
+    max_num_batched_tokens: int = 8192,
+) -> SweepPlan:
+    """Return the plan for *model* on up to *limits.max_gpus* of *gpu*.
+
+    *context_tokens* is the longest request that must fit. Raises ConfigError when nothing fits, with
+    the reason of the largest, and for limits that no sweep is inside of.
+    """
+    _check(limits)
+
+    def judged(candidate: Parallelism) -> Verdict:
+        return verdict(
+            model,
+            gpu,
+            candidate,
+            context_tokens=context_tokens,
+            max_num_batched_tokens=max_num_batched_tokens,
+        )
+
+    verdicts = tuple(map(judged, limits.parallelisms or candidates(limits.max_gpus)))
+    fitting = [found for found in verdicts if found.fits]
+    if not fitting:
+        raise _nothing_fits(model, gpu, verdicts)
+    # Stages beside an engine that fits without them only add GPUs that wait for each other.
+    if limits.parallelisms is None and any(found.parallelism.pp == 1 for found in fitting):
+        fitting = [found for found in fitting if found.parallelism.pp == 1]
+    whole = SweepPlan(
+        model=model,
+        gpu=gpu,
+        verdicts=verdicts,
+        engines=tuple(_planned(model, gpu, found, effort or Effort()) for found in fitting),
+    )
+    return _within(whole, limits)
+
+
+def candidates(max_gpus: int) -> tuple[Parallelism, ...]:
+    """Return the parallelisms in powers of two up to *max_gpus*, the fewest GPUs first."""
+    powers = [2**n for n in range(max_gpus.bit_length())]
+    found = [Parallelism(tp=tp, pp=pp) for pp in powers for tp in powers if tp * pp <= max_gpus]
+    return tuple(sorted(found, key=lambda candidate: (candidate.gpus, candidate.pp)))
+
+
+def _check(limits: Limits) -> None:
+    least = LEAST_PREFILL + LEAST_DECODE
+    if limits.max_points is not None and limits.max_points < least:
+        raise ConfigError(
+            f"{limits.max_points} points: one parallelism needs {least}",
+            hint=f"--max-points {least}",
+        )
+    for parallelism in limits.parallelisms or ():
+        if parallelism.gpus > limits.max_gpus:
+            raise ConfigError(
+                f"parallelism {parallelism} takes {parallelism.gpus} GPUs, "
+                f"{limits.max_gpus} are allowed",
+                hint=f"--max-gpus {parallelism.gpus}",
+            )
+
+
+def _nothing_fits(model: ModelShape, gpu: Gpu, verdicts: Sequence[Verdict]) -> ConfigError:
+    largest = verdicts[-1]
+    return ConfigError(
+        f"{model.name} does not fit onto {largest.parallelism.gpus} {gpu.name}: "
+        f"{largest.parallelism}: {largest.problems[0]}",
+        hint="allow more GPUs, larger ones, or a quantized model",
+    )
+
+
+def _planned(model: ModelShape, gpu: Gpu, found: Verdict, effort: Effort) -> PlannedEngine:
+    prefill, decode = guessed_laws(model, gpu, found.parallelism)
+    capacity = found.memory.kv_capacity_tokens
+    prompts = [share * model.context_length for share in _TYPICAL_SHARES]
+    ttft = sum(prefill.base_seconds + prefill.marginal_seconds(isl) for isl in prompts) / 2
+    # Filling the KV cache that a decode point holds takes the prefill of all of it.
+    kept = capacity * sum(_TYPICAL_SHARES) / 2
+    filling = kept * prefill.token_seconds
+    step = decode.step_seconds(64, kept)
+    repeats = effort.first_passes + min(effort.most_repeats, _USUAL_REPEATS)
+    decoding = filling + _DECODE_STEPS * step + _REPEAT_SECONDS
+    return PlannedEngine(
+        parallelism=found.parallelism,
+        effort=effort,
+        start_seconds=guessed_start_seconds(model),
+        points_seconds=repeats
+        * (effort.prefill_points * (ttft + _REPEAT_SECONDS) + effort.decode_points * decoding),
+    )
+
+
+def _within(plan: SweepPlan, limits: Limits) -> SweepPlan:
+    """Return *plan* with fewer points, then with fewer parallelisms, until it is inside *limits*.
+
+    Many GPUs go first: they cost the most, and small engines are what most deployments run.
+    """
+    most = max(engine.effort.points for engine in plan.engines)
+    while True:
+        for points in range(most, LEAST_PREFILL + LEAST_DECODE - 1, -1):
+            smaller = replace(plan, engines=tuple(_with_points(e, points) for e in plan.engines))
+            if not _exceeded(smaller, limits):
+                return smaller
+        if len(plan.engines) == 1:
+            return replace(smaller, notes=(*plan.notes, _exceeded(smaller, limits)))
+        dropped = plan.engines[-1].parallelism
+        why = {**plan.left_out, dropped: _exceeded(smaller, limits)}
+        plan = replace(plan, engines=plan.engines[:-1], left_out=why)
+
+
+def _with_points(engine: PlannedEngine, points: int) -> PlannedEngine:
+    """Return *engine* with at most *points*, taken from prefill and decode in proportion."""
+    effort = engine.effort
+    if effort.points <= points:
+        return engine
+    prefill = max(LEAST_PREFILL, round(points * effort.prefill_points / effort.points))
+    decode = max(LEAST_DECODE, points - prefill)
+    fewer = replace(effort, prefill_points=points - decode, decode_points=decode)
+    return replace(
+        engine, effort=fewer, points_seconds=engine.points_seconds * points / effort.points
+    )
+
+
+def _exceeded(plan: SweepPlan, limits: Limits) -> str:
+    """Return which limit *plan* is beyond, "" for none."""
+    if limits.max_points is not None and plan.points > limits.max_points:
+        return f"{plan.points} points are needed, {limits.max_points} allowed"
+    budget = limits.budget_seconds
+    if budget is not None and plan.seconds > budget:
+        return f"about {plan.seconds:.0f} s are needed (an estimate), {budget:.0f} s allowed"
+    return ""
