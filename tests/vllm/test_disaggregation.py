@@ -65,11 +65,15 @@ async def nothing_sent_away(deployment):
 async def test_falsified_blocks_show_in_the_answer(
     deployment, trio, requests, ask, nothing_sent_away
 ):
-    """The KV of another prompt of the same length: without it the test above could not fail."""
+    """The KV of another prompt of the same length: without it the test above could not fail.
+
+    The last token is computed where it is decoded, so it is the same in both.
+    """
     client, alone = await deployment.client("decode"), await deployment.client("aggregated")
     prefill = await deployment.client("prefill")
     truth = requests.make(tokens=300)
-    other = replace(truth, request_id="other", token_ids=[1900, *truth.token_ids[1:]])
+    shuffled = [1900, *reversed(truth.token_ids[1:-1]), truth.token_ids[-1]]
+    other = replace(truth, request_id="other", token_ids=shuffled)
     (prefilled,) = [each async for each in await prefill.generate(other, response_type=Prefilled)]
 
     forged = replace(truth, request_id="forged", transfer=prefilled.transfer)

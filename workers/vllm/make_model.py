@@ -1,8 +1,9 @@
 """Makes a tiny model that any vLLM can load: ``python -m workers.vllm.make_model DIR``.
 
 Weights are random, the tokenizer is the bundled one; nothing is downloaded. What it generates
-depends on every token before, so wrong KV blocks show in its output: the weights are drawn wide,
-and the output layer is not the embedding, or it would repeat its last token whatever its cache.
+depends on the tokens before, so that wrong KV blocks show in its output: the weights are drawn
+wide, and the output layer is not the embedding, or it would repeat its last token whatever its
+cache.
 """
 
 import argparse

@@ -101,4 +101,7 @@ class VllmProcess:
         return events.endpoint
 
     def _imported(self) -> None:
-        self._metrics.set_start("imports", self._stages.complete("imports"))
+        seconds = self._stages.complete("imports")
+        self._metrics.set_start("imports", seconds)
+        name = self._settings.options.name
+        log.info("worker started name=%s stage=imports seconds=%.2f", name, seconds)

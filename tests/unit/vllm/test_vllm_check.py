@@ -58,6 +58,12 @@ def test_what_is_missing_is_told(model, machine, extra, message):
     assert caught.value.hint
 
 
+def test_transfer_settings_that_cannot_be_read_are_told(model):
+    asked = settings(model, "--", "--kv-transfer-config", "{", role="decode")
+    with pytest.raises(ConfigError, match="kv-transfer-config"):
+        check(asked, CPU)
+
+
 def test_workers_that_move_kv_need_nixl(model):
     machine = replace(CPU, has_nixl=False)
     assert check(settings(model), machine).is_cpu
@@ -101,7 +107,7 @@ NUMBERS = [
     ("4096", 4096),
     ("64M", 64 << 20),
     ("1.5g", 1_500_000_000),
-    ("-1", -1),
+    ("-1", None),
     ("auto", None),
     (None, None),
 ]
