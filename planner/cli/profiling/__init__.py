@@ -1,0 +1,1 @@
+"""What `planner profile` is wired from: options, real engines, progress and results."""
