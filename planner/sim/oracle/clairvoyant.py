@@ -32,8 +32,8 @@ _ENOUGH = 3
 """The first of these that work are compared, the rest is for loads that the model is far off."""
 _DEARER = (2.0, 1.0, 0.5)
 """Prices of the passes of local search, as multiples of the programme's: first what few misses
-buy, at last all of them that there may be. Where few changes are left to try, more passes follow
-at half the price of the former."""
+buy, at last all of them that there may be. Where few changes were left to try, more passes follow,
+each at half the price of the former."""
 _WORK = 160_000_000
 """Requests that a search simulates in all, unless that is fewer or more evaluations than these."""
 _FEWEST, _MOST = 80, 200
@@ -128,10 +128,9 @@ class _Run:
             share = self._search.left // (passes + 1 - number)
             best = self._polished(best, price=price * _DEARER[number - 1], evaluations=share)
             progress(0.1 + 0.8 * number / passes)
-        price, before = price * _DEARER[-1], None
-        while passes and best is not before:
-            price, before = price / 2, best
-            best = self._polished(best, price=price, evaluations=self._search.left)
+        for halvings in range(1, _HALVINGS + 1 if passes else 0):
+            cheaper = price * _DEARER[-1] / 2**halvings
+            best = self._polished(best, price=cheaper, evaluations=self._search.left)
         return best
 
     def _polished(self, best: Found, *, price: float, evaluations: int) -> Found:

@@ -88,17 +88,19 @@ class Search:
     ) -> tuple[Found, list[_Effect]]:
         """Return *found* with those moves of the *group* that pay, and what each of these does.
 
-        What that comes to is put together: near refused moves it is as it was, elsewhere as tried.
+        What that comes to is put together: from a refused move to the next it is as it was, since
+        backlog may last for long, and elsewhere as tried.
         """
         tried = self.look(applied(found.schedule, group))
         effects = [self._effect(found, tried, move) for move in group]
         good = self._affordable([e for e in effects if e.gain(price) > 1e-6], found, price)
         moves = sorted(effect.move for effect in good)
         misses, gpu_seconds = tried.outcome.misses.copy(), tried.outcome.gpu_seconds.copy()
-        for move in set(group) - set(moves):
-            around = self._around(move)
-            misses[around] = found.outcome.misses[around]
-            gpu_seconds[around] = found.outcome.gpu_seconds[around]
+        begins = [*(self._around(move).start for move in group), len(misses)]
+        for move, begin, end in zip(group, begins, begins[1:], strict=False):
+            if move not in moves:
+                misses[begin:end] = found.outcome.misses[begin:end]
+                gpu_seconds[begin:end] = found.outcome.gpu_seconds[begin:end]
         outcome = replace(tried.outcome, misses=misses, gpu_seconds=gpu_seconds)
         return Found(schedule=applied(found.schedule, moves), outcome=outcome), good
 
