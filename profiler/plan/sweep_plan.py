@@ -82,8 +82,8 @@ def plan_sweep(
 ) -> SweepPlan:
     """Return the plan for *model* on up to *limits.max_gpus* of *gpu*.
 
-    *context_tokens* is the longest request that must fit. Raises ConfigError when nothing fits, with
-    the reason of the largest, and for limits that no sweep is inside of.
+    *context_tokens* is the longest request that must fit. Raises ConfigError when nothing fits,
+    with the reason of the largest, and for limits that no sweep is inside of.
     """
     _check(limits)
 

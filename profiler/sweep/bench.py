@@ -94,7 +94,7 @@ async def _measured(engine: RunningEngine, ask: Ask) -> Sample:
 async def _attempt(
     work: Awaitable[T], *, limit_seconds: float | None = None, what: str = "failed"
 ) -> T:
-    """Return what *work* does within *limit_seconds*; raises MeasuringFailed for whatever goes wrong.
+    """Return what *work* does within *limit_seconds*; whatever goes wrong is MeasuringFailed.
 
     A rig drives processes and servers of others: no error of theirs may end the sweep.
     """

@@ -1,0 +1,100 @@
+"""From a sweep to its outcome: the profile, what it recommends, and what is missing."""
+
+from dataclasses import dataclass
+
+from planner.core.profile import Kind, Profile
+from planner.errors import ProfileError
+from profiler.choose import Choice, choose
+from profiler.fit.engines import Assumed, FittedEngine, fit_engine
+from profiler.sweep.result import Swept
+from profiler.target import Target
+
+PARTIAL, INFEASIBLE = 3, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """What a profile says of itself beside its figures."""
+
+    name: str
+    model: str
+    gpu: str
+    source: str
+    licence: str
+    notes: tuple[str, ...] = ()
+    gpu_price_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The profile and the choice under its target. *failures* is a line for all that is missing."""
+
+    profile: Profile
+    engines: tuple[FittedEngine, ...]
+    choice: Choice
+    failures: tuple[str, ...]
+    is_partial: bool
+
+    @property
+    def exit_code(self) -> int:
+        """What a command returns: an infeasible SLA weighs more than missing points."""
+        if self.choice.best is None:
+            return INFEASIBLE
+        return PARTIAL if self.is_partial else 0
+
+
+def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed) -> Outcome:
+    """Return what *swept* comes to.
+
+    Raises ProfileError, with all failures in it, where no engine has points enough.
+    """
+    engines: list[FittedEngine] = []
+    failures: list[str] = []
+    versions: list[str] = []
+    for measured in swept.engines:
+        failures += measured.failures
+        try:
+            engines.append(fit_engine(measured, assumed))
+        except ProfileError as error:
+            failures.append(f"{measured.parallelism}: not in the profile: {error}")
+        else:
+            assert measured.facts is not None
+            versions.append(measured.facts.engine_version)
+    if not engines:
+        raise ProfileError(
+            "nothing was measured: " + "; ".join(failures or ["no engine was planned"]),
+            hint="run it again: what was measured is kept",
+        )
+    profile = Profile(
+        name=heading.name,
+        model=heading.model,
+        gpu=heading.gpu,
+        engine_version=", ".join(dict.fromkeys(versions)),
+        kind=Kind.MEASURED,
+        source=heading.source,
+        licence=heading.licence,
+        engines=tuple(fitted.entry for fitted in engines),
+        notes=(*heading.notes, *_assumptions(swept, assumed)),
+        gpu_price_per_hour=heading.gpu_price_per_hour,
+    )
+    return Outcome(
+        profile=profile,
+        engines=tuple(engines),
+        choice=choose(profile, target.sla, target.workload),
+        failures=tuple(failures),
+        is_partial=swept.is_partial or bool(failures),
+    )
+
+
+def _assumptions(swept: Swept, assumed: Assumed) -> list[str]:
+    """Return a sentence for everything in the limits that no engine told."""
+    notes = []
+    facts = [engine.facts for engine in swept.engines if engine.facts is not None]
+    if any(found.kv_bytes_per_token is None for found in facts):
+        notes.append(
+            f"KV bytes per token: {assumed.kv_bytes_per_token}, computed from the model's shape."
+        )
+    if any(found.transfer_bytes_per_second is None for found in facts):
+        rate = assumed.transfer_bytes_per_second / 1e9
+        notes.append(f"KV transfer rate: {rate:g} GB/s, assumed and not measured.")
+    return notes

@@ -1,0 +1,49 @@
+"""Throughput per GPU against speed for one user: what a batch buys, at every parallelism."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from planner.core.profile import EngineProfile, Parallelism
+
+_BATCHES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One batch of one parallelism while it decodes, in tokens a second."""
+
+    parallelism: Parallelism
+    batch: int
+    itl_seconds: float
+    per_gpu: float
+    per_user: float
+
+
+def operations(entries: Iterable[EngineProfile], *, context_tokens: float) -> tuple[Operation, ...]:
+    """Return what every parallelism does at batches from one to all that fit."""
+    return tuple(found for entry in entries for found in _of(entry, context_tokens))
+
+
+def pareto(found: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Return those that no other is better than in both respects, the fastest for a user first."""
+    front: list[Operation] = []
+    for operation in sorted(found, key=lambda o: (-o.per_user, -o.per_gpu)):
+        if not front or operation.per_gpu > front[-1].per_gpu:
+            front.append(operation)
+    return tuple(front)
+
+
+def _of(entry: EngineProfile, context_tokens: float) -> Iterable[Operation]:
+    most = entry.engine.batch_limit(context_tokens)
+    if not most:
+        return
+    batches = {round(most ** (step / _BATCHES)) for step in range(_BATCHES + 1)}
+    for batch in sorted(batches):
+        seconds = entry.engine.decode.step_seconds(batch, batch * context_tokens)
+        yield Operation(
+            parallelism=entry.parallelism,
+            batch=batch,
+            itl_seconds=seconds,
+            per_gpu=batch / seconds / entry.parallelism.gpus,
+            per_user=1 / seconds,
+        )
