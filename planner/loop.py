@@ -149,7 +149,7 @@ class ControlLoop:
             return blind, str(error)
         metrics.saw(observation)
         if observation.traffic is None:
-            return observation, "no frontend tells its traffic"
+            return observation, "nothing tells the traffic"
         self._seen_at = now
         return observation, None
 

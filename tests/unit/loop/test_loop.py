@@ -209,7 +209,7 @@ async def test_frontends_without_traffic_hold_the_fleet(world):
     await here.run(6)
     (entry,) = here.entries
     assert reasons(entry) == {Reason.METRICS_UNAVAILABLE}
-    assert entry.note == "no frontend tells its traffic"
+    assert entry.note == "nothing tells the traffic"
 
 
 async def test_a_rejected_scale_is_recorded_and_the_next_turn_goes_on(world):
