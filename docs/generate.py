@@ -16,6 +16,7 @@ sys.path.insert(0, str(DOCS))
 
 import worked_example  # noqa: E402 - a file beside this one
 
+from planner.cli.exits import MEANINGS  # noqa: E402
 from planner.config import Settings  # noqa: E402
 from planner.metrics import LoopMetrics  # noqa: E402
 from runtime.frontend.metrics import FrontendMetrics  # noqa: E402
@@ -34,6 +35,11 @@ def settings() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return table(("setting", "default", "what it is"), rows)
+
+
+def exit_codes() -> str:
+    """Return the table of exit codes."""
+    return table(("code", "when"), [(str(code.value), told) for code, told in MEANINGS.items()])
 
 
 def frontend_metrics() -> str:
@@ -80,6 +86,7 @@ def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "exit-codes": exit_codes,
     "settings": settings,
     "frontend-metrics": frontend_metrics,
     "worker-metrics": worker_metrics,

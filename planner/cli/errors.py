@@ -1,5 +1,8 @@
 """How a failure is told: `error:` with what, value and limit, then `hint:` with what helps."""
 
+import difflib
+import re
+
 import click
 
 from planner.errors import PlannerError
@@ -55,8 +58,20 @@ def _told(error: click.UsageError) -> str:
 def _usage_hint(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(error.possibilities)}?"
+    if close := _close_choices(error):
+        return f"did you mean {close[0]}?"
     path = error.ctx.command_path if error.ctx else "planner"
     return f"{path} --help"
+
+
+def _close_choices(error: click.UsageError) -> list[str]:
+    """Return which choices of an option are near to what was given for it, the nearest first."""
+    parameter = getattr(error, "param", None)
+    given = re.search(r"'(.*?)' is not one of", error.message)
+    if given is None or parameter is None or not isinstance(parameter.type, click.Choice):
+        return []
+    choices = {str(choice).lower(): str(choice) for choice in parameter.type.choices}
+    return [choices[name] for name in difflib.get_close_matches(given[1].lower(), choices)]
 
 
 def _extra_with(error: ModuleNotFoundError) -> str | None:
