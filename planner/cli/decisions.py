@@ -41,10 +41,25 @@ def change(decision: Decision) -> str:
 
 
 def decision_line(decision: Decision) -> str:
-    """Return the line of one role, marked with ~ where the number changes."""
-    if decision.desired == decision.current:
-        return f"    {decision.role:<11}{decision.current}   (no change)"
-    return f"  ~ {decision.role:<11}{change(decision)} replicas"
+    """Return the line of one role: + more, - fewer, ~ held although the load asks for another."""
+    sign = _sign(decision)
+    if sign in "+-":
+        by = decision.desired - decision.current
+        return f"  {sign} {decision.role:<11}{change(decision)} replicas ({by:+d})"
+    asked = f"no change; the load asks for {decision.raw}" if sign == "~" else "no change"
+    return f"  {sign} {decision.role:<11}{decision.current}   ({asked})"
+
+
+def _sign(decision: Decision) -> str:
+    if decision.desired != decision.current:
+        return "+" if decision.desired > decision.current else "-"
+    return " " if decision.raw == decision.current else "~"
+
+
+def moves(plan: Plan) -> tuple[int, int]:
+    """Return how many replicas *plan* adds and how many it drains."""
+    changes = [decision.desired - decision.current for decision in plan.decisions.values()]
+    return sum(max(0, by) for by in changes), sum(max(0, -by) for by in changes)
 
 
 def step_line(step: Step) -> str:

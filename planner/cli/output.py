@@ -2,9 +2,10 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -18,16 +19,26 @@ Cell = str | int | float | None
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def output_option(command: _Command) -> _Command:
-    """Add `-o table|json` to *command*, passed as the keyword `output`."""
+def output_forms(*forms: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds ``-o`` with *forms*, the first by default, as `output`."""
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(["table", "json"]),
-        default="table",
+        type=click.Choice(forms),
+        default=forms[0],
         show_default=True,
         help="Form of the result.",
-    )(command)
+    )
+
+
+def output_option(command: _Command) -> _Command:
+    """Add `-o table|json` to *command*, passed as the keyword `output`."""
+    return output_forms("table", "json")(command)
+
+
+def is_interactive(stream: TextIO) -> bool:
+    """Return whether what was written to *stream* can be rewritten: it is a capable terminal."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING
 import click
 
 from planner.cli.control.options import settings_options
+from planner.cli.exits import Exit
 from planner.cli.output import notice, output_option, print_json, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from connectors.circus.spec import DeploymentSpec
     from planner.cli.control.preview import Preview
+    from planner.config import Effective
     from planner.core.plan import Plan
     from planner.core.sla import Sla
 
-CHANGE_DUE = 10
 _WIDTH = 100
+_SHOWN_FROM_SECONDS = 2.0
 
 
 @click.command()
 @settings_options(without=("observe", "metrics_port"))
 @click.option("--window", default="2s", show_default=True, help="How long to watch the traffic.")
 @click.option(
-    "--detailed-exitcode", is_flag=True, help=f"End with {CHANGE_DUE} if a change is due."
+    "--detailed-exitcode", is_flag=True, help=f"End with {Exit.CHANGE_DUE:d} if a change is due."
 )
 @output_option
 def command(
@@ -35,35 +38,58 @@ def command(
     output: str,
     **flags: object,
 ) -> int:
-    """Decide once how many replicas the deployment needs, and change nothing."""
+    """Decide once how many replicas the deployment needs, and change nothing.
+
+    A role is marked + where replicas would be added, - where they would be drained, and ~ where
+    the load asks for another number than the one that is held.
+    """
+    from planner.cli.control.acting import how_to_act
     from planner.cli.control.effective import effective
-    from planner.cli.control.preview import check_feasible, preview
+    from planner.cli.control.preview import check_feasible
     from planner.core.units import format_duration, parse_duration
 
     seconds = parse_duration(window, what=f"--window {window}", hint="--window {}")
     settled, spec = effective({**flags, "observe": True}, config=config)
     notice(f"watching the traffic for {format_duration(seconds)}")
-    found = asyncio.run(preview(settled.settings, spec, window=seconds))
+    found = asyncio.run(_watched(settled, spec, seconds))
+    act = how_to_act(settled, spec, config=config)
     if output == "json":
-        _print_document(found)
+        _print_document(found, act)
     else:
         _print_report(found)
+        print_line()
+        print_line(_advice(found.plan, act))
     check_feasible(found)
-    return CHANGE_DUE if detailed_exitcode and found.plan.changes else 0
+    return Exit.CHANGE_DUE if detailed_exitcode and found.plan.changes else Exit.DONE
 
 
-def _print_document(found: "Preview") -> None:
-    from planner.cli.decisions import plan_document, sla_document
+async def _watched(
+    settled: "Effective", spec: "DeploymentSpec | None", seconds: float
+) -> "Preview":
+    from planner.cli.control.preview import preview
+    from planner.cli.live.progress import countdown, shown
+
+    if seconds <= _SHOWN_FROM_SECONDS:
+        return await preview(settled.settings, spec, window=seconds)
+    async with shown(countdown("watching the traffic", seconds)):
+        return await preview(settled.settings, spec, window=seconds)
+
+
+def _print_document(found: "Preview", act: str | None) -> None:
+    from planner.cli.decisions import moves, plan_document, sla_document
 
     plan = found.plan
+    added, drained = moves(plan)
     print_json(
         {
             "acted": False,
             "sla": sla_document(found.sla),
             "metrics_age_seconds": found.observation.age_seconds,
             **plan_document(plan),
+            "changes": {"add": added, "drain": drained},
             "cost_per_hour": {"current": plan.current_cost_per_hour, "desired": plan.cost_per_hour},
             "attainment": {"current": plan.current_attainment, "predicted": plan.attainment},
+            "to_act": act,
         }
     )
 
@@ -83,8 +109,8 @@ def _print_report(found: "Preview") -> None:
     spares = {role: step for role, one in decisions if (step := warm_spares(one))}
     for line in spares_lines(spares, found.policy.config.bounds):
         print_line(line)
-    print_line(_summary(found.plan))
-    print_line(f"Nothing was changed. To act: planner run --sla {found.sla}")
+    for line in _summary(found.plan):
+        print_line(line)
 
 
 def _print_pair(first: str, second: str) -> None:
@@ -105,18 +131,19 @@ def _model(found: "Preview") -> str:
     return f"model {found.policy.profile.model}   " if found.policy.profile else ""
 
 
-def _summary(plan: "Plan") -> str:
-    from planner.cli.decisions import gpus_line
+def _summary(plan: "Plan") -> tuple[str, str]:
+    """Return what the plan comes to: GPUs, cost and attainment, and the number of changes."""
+    from planner.cli.decisions import gpus_line, moves
     from planner.core.units import format_share
 
-    changes = [decision.desired - decision.current for decision in plan.decisions.values()]
-    added, removed = (sum(max(0, sign * change) for change in changes) for sign in (1, -1))
+    added, drained = moves(plan)
     cost = _move(plan.current_cost_per_hour, plan.cost_per_hour, lambda value: f"${value:.2f}")
     share = _move(plan.current_attainment, plan.attainment, format_share)
     return (
-        f"Plan: {added} to add, {removed} to remove, {gpus_line(plan.gpus)}"
+        gpus_line(plan.gpus)
         + (f", {cost} per hour" if cost else "")
-        + (f", predicted attainment {share}." if share else ".")
+        + (f", predicted attainment {share}" if share else ""),
+        f"Plan: {added} to add, {drained} to drain.",
     )
 
 
@@ -126,3 +153,12 @@ def _move(before: float | None, after: float | None, write: "Callable[[float], s
         return ""
     old, new = write(before), write(after)
     return new if old == new else f"{old} -> {new}"
+
+
+def _advice(plan: "Plan", act: str | None) -> str:
+    if act is None:
+        return (
+            "Nothing was changed, and planner cannot act here: it did not start these replicas.\n"
+            "What it starts itself, it also scales: planner serve, or planner run --fleet FILE"
+        )
+    return f"Nothing was changed. To {'act' if plan.changes else 'keep it so'}: {act}"

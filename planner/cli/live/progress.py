@@ -2,12 +2,15 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import click
 
 from planner.cli.logs import is_quiet
+from planner.cli.output import is_interactive
+from planner.core.units import format_duration
 
 _TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 10.0
@@ -19,7 +22,7 @@ async def shown(describe: Callable[[], str]) -> AsyncIterator[None]:
     if is_quiet():
         yield
         return
-    terminal = sys.stderr.isatty()
+    terminal = is_interactive(sys.stderr)
     showing = asyncio.create_task(_rewritten(describe) if terminal else _repeated(describe))
     try:
         yield
@@ -28,6 +31,19 @@ async def shown(describe: Callable[[], str]) -> AsyncIterator[None]:
         await asyncio.gather(showing, return_exceptions=True)
         if terminal:
             click.echo("\r\033[K", nl=False, err=True)
+
+
+def countdown(
+    doing: str, seconds: float, *, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], str]:
+    """Return what tells that *doing* takes *seconds* from now, and how many of them are left."""
+    end = clock() + seconds
+
+    def describe() -> str:
+        left = round(end - clock())
+        return f"{doing}, {format_duration(left)} left" if left > 0 else doing
+
+    return describe
 
 
 async def _rewritten(describe: Callable[[], str]) -> None:

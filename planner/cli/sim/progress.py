@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from planner.cli.logs import is_quiet
+from planner.cli.output import is_interactive
 from planner.core.units import format_duration
 
 QUIET_SECONDS = 2.0
@@ -23,7 +24,7 @@ class Progress:
     def __init__(self, stages: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stages = stages
         self._clock = clock
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = is_interactive(sys.stderr)
         self._next = clock() + (QUIET_SECONDS if self._is_terminal else _LOG_SECONDS)
         self._is_dirty = False
         self._stage = 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -23,17 +24,19 @@ def test_a_plan_for_people(deployed, own_state, capsys):
         assert main([*PLAN, *target]) == 0
     out, err = capsys.readouterr()
     assert err == "watching the traffic for 400ms\n"
-    first, second, *roles, summary, last = out.splitlines()
+    first, second, *roles, summary, counts, blank, told, last = out.splitlines()
     assert first == "SLA   99% of requests with ttft <= 200ms and itl <= 20ms"
     assert second == "      model nvidia/Llama-3.1-8B-Instruct-FP8   metrics 0s old"
-    assert roles[0].startswith("  ~ prefill    1 -> ")
+    assert re.match(r"  \+ prefill    1 -> (\d+) replicas \(\+\d+\)", roles[0])
     assert "DemandForecast: " in out
     assert " replicas of work expected in 1m5s, times " in out
     prefill, decode = (line for line in roles if line.startswith("      attains    "))
     assert prefill.count("%") == decode.count("%") == 3
-    assert summary.startswith("Plan: ")
-    assert "GPUs 2 -> " in summary
-    assert last.startswith("Nothing was changed. To act: planner run --sla ttft=200ms,itl=20ms")
+    assert summary.startswith("GPUs 2 -> ")
+    assert re.fullmatch(r"Plan: [1-9]\d* to add, 0 to drain\.", counts)
+    assert not blank
+    assert told.startswith("Nothing was changed, and planner cannot act here: ")
+    assert last.endswith("planner run --fleet FILE")
     assert all(len(line) <= 100 for line in out.splitlines())
     assert not list(own_state.iterdir())
 
@@ -56,6 +59,8 @@ def test_a_plan_for_programs(deployed, capsys):
     }  # fmt: skip
     assert set(document["cost_per_hour"]) == {"current", "desired"}
     assert set(document["attainment"]) == {"current", "predicted"}
+    assert document["changes"]["add"] + document["changes"]["drain"] > 0
+    assert document["to_act"] is None
 
 
 def test_an_sla_that_no_replicas_meet_ends_with_4(deployed, capsys):

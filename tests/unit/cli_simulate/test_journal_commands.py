@@ -111,7 +111,7 @@ def test_explain_shows_every_step_with_its_figures(path, capsys):
     assert capsys.readouterr().out.splitlines()[1:] == [
         "saw: 2/s arrived, 500 tokens in, 100 out, prefill 1 ready + 1 starting, decode 4 ready, "
         "metrics 500ms old",
-        "  ~ prefill    2 -> 3 replicas",
+        "  + prefill    2 -> 3 replicas (+1)",
         "      2 -> 3     DemandForecast: demand_rps 41.2",
         "      3          ScaleDownStabilized: 3 would do, held for 3m40s more",
         "      attains    2: 97.1% $7.00/h, 3: 99.4% $10.50/h, 4: 100% $14.00/h",

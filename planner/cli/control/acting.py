@@ -1,0 +1,38 @@
+"""The command that acts on what a preview was about."""
+
+import shlex
+from pathlib import Path
+
+from connectors.circus.spec import DeploymentSpec
+from planner.config import Effective
+
+_FLAG = "--"
+_NOT_TO_ACT = "observe"
+
+
+def how_to_act(
+    settled: Effective, spec: DeploymentSpec | None, *, config: Path | None
+) -> str | None:
+    """Return the `planner run` that keeps what was settled here; None where it could not act."""
+    if spec is None and settled.settings.fleet is None:
+        return None
+    values = {name: value for name, value, _ in settled.rows}
+    set_by_flag = [
+        name
+        for name, origin in settled.origins.items()
+        if origin.startswith(_FLAG) and name != _NOT_TO_ACT
+    ]
+    words = ["planner", "run"]
+    if config is not None:
+        words += ["--config", str(config)]
+    names = [*set_by_flag, *([] if "sla" in set_by_flag or config else ["sla"])]
+    for name in names:
+        words += [f"{_FLAG}{name.replace('_', '-')}", _text(values[name])]
+    return shlex.join(words)
+
+
+def _text(value: object) -> str:
+    """Return a setting as a flag takes it: ``decode=4,prefill=2`` for what differs by role."""
+    if isinstance(value, dict):
+        return ",".join(f"{role}={_text(item)}" for role, item in value.items())
+    return ",".join(value) if isinstance(value, list) else str(value)
