@@ -81,10 +81,12 @@ class DeploymentSpec:
     model: str | None = None
     """Name under which the frontend serves it."""
     profile: str | None = None
+    parallelism: Mapping[str, str] = field(default_factory=dict)
+    """How a replica of each role is spread over GPUs, such as ``tp2``, where that was chosen."""
     sla: str | None = None
     """What the deployment was started for, as in ``--sla``."""
     cold_start: str | None = None
-    """Time from starting a replica until it serves, such as ``3s``."""
+    """Time from starting a replica until it serves, such as ``3s``; None where it is measured."""
     owner_pid: int | None = None
     """The `planner serve` that ends when it ends; None when it was detached."""
 

@@ -38,7 +38,7 @@ from workers.simulated.scheduler import Limits
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker that the command line asks for; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     options = read_options(parsed)
     instance_id = options.instance_id or new_instance_id()
     metrics = WorkerMetrics(
@@ -60,10 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     return run_process(worker.run)
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser(prog="python -m workers.simulated", description=__doc__)
-    add_worker_arguments(parser)
-    group = parser.add_argument_group("simulated engine (limits come from the profile)")
+def parser() -> OneLineParser:
+    """Return what reads the command line; who starts such workers checks theirs with it."""
+    made = OneLineParser(prog="python -m workers.simulated", description=__doc__)
+    add_worker_arguments(made)
+    group = made.add_argument_group("simulated engine (limits come from the profile)")
     group.add_argument("--profile", type=Path, required=True, metavar="FILE")
     group.add_argument("--parallelism", help="tp1, tp2pp2, ...; the profile's first by default")
     group.add_argument("--cold-start", type=duration, default=0.0)
@@ -74,7 +75,7 @@ def _parser() -> OneLineParser:
     group.add_argument("--max-num-batched-tokens", type=positive)
     group.add_argument("--kv-blocks", type=positive)
     group.add_argument("--context-length", type=positive, help="lowers the model's own")
-    return parser
+    return made
 
 
 def _equip(

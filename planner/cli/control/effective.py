@@ -20,6 +20,22 @@ from planner.errors import ConfigError
 def effective(
     flags: Mapping[str, object], *, config: Path | None
 ) -> tuple[Effective, DeploymentSpec | None]:
+    """Return the settings in force and the deployment to act on, if one is in the state folder.
+
+    Raises ConfigError, also for a fleet in that folder whose description is not named.
+    """
+    settled, spec = in_force(flags, config=config)
+    if spec is not None and spec.is_served_by_others:
+        folder = settled.settings.state_dir or state_directory()
+        raise ConfigError(
+            f"the fleet in {folder} was started from a description", hint="--fleet FILE"
+        )
+    return settled, spec
+
+
+def in_force(
+    flags: Mapping[str, object], *, config: Path | None
+) -> tuple[Effective, DeploymentSpec | None]:
     """Return the settings in force and the deployment in their state folder, if one is there.
 
     What the deployment knows of itself fills in what was not set. Raises ConfigError.
@@ -33,14 +49,12 @@ def effective(
     if chosen.store is not None or chosen.servers or chosen.fleet or not path.exists():
         return settle(*layers), None
     spec = DeploymentSpec.load(path)
-    if spec.is_served_by_others:
-        raise ConfigError(
-            f"the fleet in {path.parent} was started from a description", hint="--fleet FILE"
-        )
     return settle(from_deployment(_known(spec), path=path), *layers), spec
 
 
 def _known(spec: DeploymentSpec) -> Mapping[str, object]:
+    if spec.is_served_by_others:
+        return {}
     return {
         "namespace": spec.namespace,
         "store": spec.store_url,

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import workers.simulated
+from planner.cli.local.engines import (
+    SIMULATED,
+    VLLM,
+    check_engine,
+    read_parallelism,
+    visible_gpus,
+)
 from planner.cli.paths import state_directory
+from planner.core.profile import Parallelism
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.units import parse_duration
@@ -23,9 +31,11 @@ LOOPBACK = "127.0.0.1"
 _TOKENIZER = "tokenizer.json"
 _BUNDLED_MODEL = Path(workers.simulated.__file__).parent / "model"
 _BUNDLED_NAME = "simulated"
+_SIMULATED_PROFILE = "llama-3.1-8b-fp8-h200"
+_SIMULATED_COLD_START = "3s"
 _AS_GIVEN = (
-    *("namespace", "engine", "sla"),
-    *("http_port", "max_gpus", "cold_start", "interval", "drain"),
+    *("namespace", "engine", "engine_arguments", "sla"),
+    *("http_port", "interval", "drain"),
 )
 
 
@@ -46,27 +56,56 @@ class Choices:
     model: Path
     model_name: str
     engine: str
-    profile: str
+    engine_config: Path | None
+    engine_arguments: tuple[str, ...]
+    profile: str | None
     replicas: Mapping[Role, int]
+    parallelism: Mapping[Role, Parallelism]
+    """Of a simulated engine the profile's first where a role is left out."""
+    gpus: tuple[str, ...]
+    """Names of the GPUs that replicas get for themselves; none of a CPU or a simulated engine."""
     planner: PlannerMode
     sla: str
     http_port: int
     max_gpus: int | None
-    cold_start: str
+    cold_start: str | None
+    """None is measured."""
     interval: str
     drain: str
+
+    @property
+    def asked(self) -> str:
+        """The replicas as flags."""
+        return " ".join(f"--{role} {count}" for role, count in self.replicas.items())
+
+    @property
+    def gpu_budget(self) -> int | None:
+        """GPUs that a planner may hand out; None is unlimited."""
+        limits = (self.max_gpus, len(self.gpus) or None)
+        return min((limit for limit in limits if limit is not None), default=None)
 
 
 def choose(given: Mapping[str, Any]) -> Choices:
     """Return what the flags *given* come to. Raises ConfigError where they contradict."""
     model: Path | None = given["model"]
+    is_simulated = given["engine"] == SIMULATED
+    _check_flags_of_engine(given)
+    replicas = _replicas(given["prefill"], given["decode"], given["aggregated"])
+    profile = given["profile"] or (_SIMULATED_PROFILE if is_simulated else None)
     return Choices(
         state=(given["state_dir"] or state_directory()).resolve(),
         model=_BUNDLED_MODEL if model is None else model.resolve(),
         model_name=_BUNDLED_NAME if model is None else model.resolve().name,
-        replicas=_replicas(given["prefill"], given["decode"], given["aggregated"]),
+        replicas=replicas,
+        parallelism=read_parallelism(
+            given["parallelism"], list(replicas), default=None if is_simulated else Parallelism()
+        ),
+        gpus=visible_gpus(given["engine"]),
+        max_gpus=given["max_gpus"],
         planner=PlannerMode(given["planner"]),
-        profile=_from_anywhere(given["profile"]),
+        profile=None if profile is None else _from_anywhere(profile),
+        cold_start=given["cold_start"] or (_SIMULATED_COLD_START if is_simulated else None),
+        engine_config=_absolute(given["engine_config"]),
         **{name: given[name] for name in _AS_GIVEN},
     )
 
@@ -77,11 +116,24 @@ def check(choices: Choices) -> None:
     Sla.parse(choices.sla, what="--sla")
     for name in ("cold_start", "interval", "drain"):
         flag, text = f"--{name.replace('_', '-')}", getattr(choices, name)
-        parse_duration(text, what=f"{flag} {text}", hint=f"{flag} {{}}")
+        if text is not None:
+            parse_duration(text, what=f"{flag} {text}", hint=f"{flag} {{}}")
     _check_namespace(choices.namespace)
     _check_gpus(choices)
     _check_model(choices.model)
+    check_engine(choices)
     _check_port(choices.http_port)
+
+
+def _check_flags_of_engine(given: Mapping[str, Any]) -> None:
+    if given["engine"] == SIMULATED and given["engine_config"] is not None:
+        raise ConfigError(
+            "--engine-config holds vLLM's arguments", hint="planner serve --engine vllm"
+        )
+    if given["engine"] == VLLM and given["model"] is None:
+        raise ConfigError(
+            "--engine vllm needs a model", hint="--model DIR, with config.json and weights in it"
+        )
 
 
 def _check_installed() -> None:
@@ -113,6 +165,10 @@ def _from_anywhere(profile: str) -> str:
     return str(Path(profile).resolve()) if Path(profile).is_file() else profile
 
 
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
+
+
 def _check_namespace(namespace: str) -> None:
     try:
         checked_name("--namespace", namespace)
@@ -121,14 +177,21 @@ def _check_namespace(namespace: str) -> None:
 
 
 def _check_gpus(choices: Choices) -> None:
-    per_replica = load_profile(choices.profile).engines[0].parallelism.gpus
-    needed = per_replica * sum(choices.replicas.values())
+    needed = sum(count * _gpus(choices, role) for role, count in choices.replicas.items())
     if choices.max_gpus is not None and needed > choices.max_gpus:
-        asked = " ".join(f"--{role} {count}" for role, count in choices.replicas.items())
         raise ConfigError(
-            f"{asked}: these replicas need {needed} GPUs, --max-gpus is {choices.max_gpus}",
+            f"{choices.asked}: these replicas need {needed} GPUs, --max-gpus is {choices.max_gpus}",
             hint=f"--max-gpus {needed}",
         )
+
+
+def _gpus(choices: Choices, role: Role) -> int:
+    """Return the GPUs of a replica. Raises ProfileError for a profile that does not cover it."""
+    spread = choices.parallelism.get(role)
+    if choices.profile is not None:
+        spread = load_profile(choices.profile).at(spread).parallelism
+    assert spread is not None
+    return spread.gpus
 
 
 def _check_model(model: Path) -> None:

@@ -3,16 +3,14 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import planner.profiles
 from connectors.circus.spec import RoleSpec
 from planner.cli.local.choices import LOOPBACK, Choices, PlannerMode
+from planner.cli.local.engines import engine_arguments
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.units import parse_duration
-from planner.profiles import bundled_profiles
 from runtime.servers import etcd_command, nats_command
 
 PLANNER, FRONTEND, ETCD, NATS = "planner", "frontend", "etcd", "nats"
@@ -74,17 +72,19 @@ def _targets(sla: Sla) -> list[str]:
 def planner_command(choices: Choices) -> list[str]:
     """Return the command of the planner, which acts only where that was asked for."""
     command = [sys.executable, "-m", "planner", "-v", "run", f"--state-dir={choices.state}"]
-    command += [f"--sla={choices.sla}", f"--cold-start={choices.cold_start}"]
-    command.append(f"--interval={choices.interval}")
-    if choices.max_gpus is not None:
-        command.append(f"--max-gpus={choices.max_gpus}")
+    command += [f"--sla={choices.sla}", f"--interval={choices.interval}"]
+    if choices.gpu_budget is not None:
+        command.append(f"--max-gpus={choices.gpu_budget}")
     return command if choices.planner is PlannerMode.APPLY else [*command, "--observe"]
 
 
 def role_specs(choices: Choices, ports: Ports) -> Mapping[Role, RoleSpec]:
     """Return how replicas of each role in the deployment are started."""
     return {
-        role: RoleSpec(command=tuple(launched(_worker_command(role, choices, ports))))
+        role: RoleSpec(
+            command=tuple(launched(_worker_command(role, choices, ports))),
+            gpus=choices.parallelism[role].gpus if choices.gpus else 0,
+        )
         for role in choices.replicas
     }
 
@@ -94,18 +94,11 @@ def _worker_command(role: Role, choices: Choices, ports: Ports) -> list[str]:
         *_module(f"workers.{choices.engine}", ports, choices.namespace),
         f"--role={role}",
         "--name={name}",
-        f"--profile={_profile_file(choices.profile)}",
-        f"--cold-start={choices.cold_start}",
         f"--drain-timeout={choices.drain}",
         f"--model={choices.model}",
         f"--model-name={choices.model_name}",
+        *engine_arguments(choices, role),
     ]
-
-
-def _profile_file(profile: str) -> Path:
-    if profile not in bundled_profiles():
-        return Path(profile)
-    return Path(str(resources.files(planner.profiles) / f"{profile}.json"))
 
 
 def _module(name: str, ports: Ports, namespace: str) -> list[str]:

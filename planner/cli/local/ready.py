@@ -38,9 +38,11 @@ async def wait_ready(
     *,
     timeout: float,
     tell: Callable[[str], None],
+    pause: float = _POLL_SECONDS,
 ) -> None:
     """Return once *wanted* replicas are ready and the frontend serves the model.
 
+    Looks every *pause* seconds, which takes time from what starts.
     Raises PlannerError that quotes the log of what does not start.
     """
     client = CircusClient(spec.endpoint)
@@ -49,7 +51,7 @@ async def wait_ready(
         async with open_fleet(spec) as connector, asyncio.timeout(timeout):
             waiting = _Waiting(spec, wanted, tell)
             while not await waiting.is_over(client, connector, frontend):  # noqa: ASYNC110 - polls
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(pause)
     except TimeoutError:
         message = f"the deployment is not ready after {timeout:g} s"
         raise PlannerError(message, hint=f"see {spec.log_directory}") from None

@@ -11,6 +11,7 @@ from connectors.circus.drain import see_out
 from connectors.circus.spec import DeploymentSpec, spec_path
 from planner.cli.local.announce import announce
 from planner.cli.local.choices import Choices, check
+from planner.cli.local.engines import VLLM, patience_seconds, poll_seconds
 from planner.cli.local.lock import hold_lock
 from planner.cli.local.ready import wait_ready
 from planner.cli.local.shutdown import clear, shut_down
@@ -19,8 +20,6 @@ from planner.cli.local.start import Folders, kill, start
 from planner.cli.output import notice
 from planner.core.units import format_duration, parse_duration
 from planner.errors import PlannerError
-
-_READY_SECONDS = 60.0  # on top of the cold start
 
 
 async def serve(choices: Choices, *, detach: bool) -> int:
@@ -58,8 +57,15 @@ async def _bring_up(choices: Choices, *, lock: int, detach: bool) -> tuple[Daemo
     try:
         owner = None if detach else os.getpid()
         spec = await start(daemon, choices, owner_pid=owner, tell=tell)
-        timeout = _READY_SECONDS + parse_duration(choices.cold_start)
-        await wait_ready(spec, choices.replicas, timeout=timeout, tell=tell)
+        if choices.engine == VLLM:
+            tell(f"vLLM is loading; {folders.logs} tells how far it is")
+        await wait_ready(
+            spec,
+            choices.replicas,
+            timeout=_timeout(choices),
+            tell=tell,
+            pause=poll_seconds(choices.engine),
+        )
     except BaseException:
         await kill(daemon)
         clear(daemon.endpoint, spec_path(choices.state))
@@ -95,6 +101,11 @@ async def _stop(daemon: Daemon, spec: DeploymentSpec, signals: Signals) -> None:
         return
     for name in stopping.result():
         _say(f"{name} had not finished after {patience} and was killed")
+
+
+def _timeout(choices: Choices) -> float:
+    cold_start = 0.0 if choices.cold_start is None else parse_duration(choices.cold_start)
+    return patience_seconds(choices.engine) + cold_start
 
 
 def _since(began: float) -> Callable[[str], None]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from connectors.circus.client import CircusClient
 from connectors.circus.daemon import Daemon, wait_daemon
 from connectors.circus.drain import see_out
-from connectors.circus.processes import children, send
+from connectors.circus.gpus import take_gpus
+from connectors.circus.processes import DEVICES, children, send
 from connectors.circus.spec import DeploymentSpec, spec_path
 from connectors.replicas import free_names
 from planner.cli.local.choices import LOOPBACK, Choices, PlannerMode
@@ -82,7 +83,7 @@ async def start(
         spec.save(spec_path(choices.state))
         await _start_servers(client, folders, ports)
         tell("etcd and nats-server are up")
-        await _start_rest(client, folders, choices, ports)
+        await _start_rest(client, folders, choices, spec, ports)
     finally:
         client.close()
     return spec
@@ -120,7 +121,9 @@ def _describe(
         roles=role_specs(choices, ports),
         drain_seconds=parse_duration(choices.drain),
         model=choices.model_name,
+        gpus=choices.gpus,
         profile=choices.profile,
+        parallelism={role.value: str(one) for role, one in choices.parallelism.items()},
         sla=choices.sla,
         cold_start=choices.cold_start,
         owner_pid=owner_pid,
@@ -140,24 +143,40 @@ async def _start_servers(client: CircusClient, folders: Folders, ports: Ports) -
 
 
 async def _start_rest(
-    client: CircusClient, folders: Folders, choices: Choices, ports: Ports
+    client: CircusClient, folders: Folders, choices: Choices, spec: DeploymentSpec, ports: Ports
 ) -> None:
+    await _start_workers(client, folders, choices, spec)
     pid = client.pid()
-    commands = {
-        name: role_spec.command_for(name, parent=pid)
-        for role, role_spec in role_specs(choices, ports).items()
-        for name in free_names(role, (), choices.replicas[role])
-    }
-    commands[FRONTEND] = launched(frontend_command(choices, ports), parent=pid)
+    commands = {FRONTEND: launched(frontend_command(choices, ports), parent=pid)}
     if choices.planner is not PlannerMode.OFF:
         commands[PLANNER] = launched(planner_command(choices), parent=pid)
     await _add(client, folders, commands)
 
 
-async def _add(client: CircusClient, folders: Folders, commands: Mapping[str, list[str]]) -> None:
+async def _start_workers(
+    client: CircusClient, folders: Folders, choices: Choices, spec: DeploymentSpec
+) -> None:
+    free = list(spec.gpus)
+    commands: dict[str, list[str]] = {}
+    devices: dict[str, Mapping[str, str]] = {}
+    for role, role_spec in spec.roles.items():
+        for name in free_names(role, (), choices.replicas[role]):
+            commands[name] = role_spec.command_for(name, parent=client.pid())
+            gpus = take_gpus(free, role_spec.gpus) or ()  # there are enough, which was checked
+            devices[name] = {DEVICES: ",".join(gpus)} if gpus else {}
+    await _add(client, folders, commands, env=devices)
+
+
+async def _add(
+    client: CircusClient,
+    folders: Folders,
+    commands: Mapping[str, list[str]],
+    *,
+    env: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     await asyncio.gather(
         *(
-            client.add(name, command, log=folders.log(name), env={})
+            client.add(name, command, log=folders.log(name), env=(env or {}).get(name, {}))
             for name, command in commands.items()
         )
     )

@@ -10,7 +10,7 @@ import workers.simulated
 from planner.core.role import Role
 from workers.disaggregation.decision import Limits
 from workers.options import read_options
-from workers.simulated.__main__ import _equip, _parser, main
+from workers.simulated.__main__ import _equip, main, parser
 
 ROOT = Path(planner.__file__).parent
 MODEL = str(Path(workers.simulated.__file__).parent / "model")
@@ -65,7 +65,7 @@ def test_bad_input_is_one_line(arguments, message, capsys):
 
 
 def test_the_engine_comes_from_the_profile_unless_told_otherwise():
-    parsed = _parser().parse_args(line(parallelism="tp4"))
+    parsed = parser().parse_args(line(parallelism="tp4"))
     equipment = _equip(read_options(parsed), parsed, on_step=lambda seconds: None)
     limits = json.loads(Path(PROFILE).read_text())["engines"][2]["limits"]
     blocks = limits["kv_capacity_tokens"] // limits["block_size"]
@@ -74,7 +74,7 @@ def test_the_engine_comes_from_the_profile_unless_told_otherwise():
     assert equipment.token_budget == limits["max_num_batched_tokens"]
 
     told = [("kv_blocks", "100"), ("max_num_seqs", "7"), ("max_num_batched_tokens", "512")]
-    parsed = _parser().parse_args(line(**dict(told)))
+    parsed = parser().parse_args(line(**dict(told)))
     equipment = _equip(read_options(parsed), parsed, on_step=lambda seconds: None)
     card = equipment.card
     assert (card.total_kv_blocks, card.max_num_seqs, equipment.token_budget) == (100, 7, 512)
@@ -89,10 +89,10 @@ def test_options_are_read():
         max_local_prefill_length="128",
         remote_prefill_timeout="3s",
     )
-    options = read_options(_parser().parse_args(arguments))
+    options = read_options(parser().parse_args(arguments))
     assert options.role is Role.PREFILL
     assert options.model_name == "qwen"
     assert options.drain_timeout == 120
     assert options.limits == Limits(max_local_prefill_length=128)
     assert options.remote_prefill_timeout == 3
-    assert read_options(_parser().parse_args(line())).model_name == "model"
+    assert read_options(parser().parse_args(line())).model_name == "model"
