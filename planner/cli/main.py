@@ -23,11 +23,13 @@ COMMANDS = {
     "run": "Keep the SLA: observe, decide and scale, again and again.",
     "plan": "Print one decision, and change nothing.",
     "simulate": "Backtest the planner on a trace, on a virtual clock.",
+    "profile": "Measure what a model's engines can do.",
     "size": "Replicas and GPUs for a steady load.",
     "replay": "Send a trace to a live deployment and measure it.",
     "explain": "Why a decision came out as it did; what a setting or a reason means.",
     "history": "What the planner decided, latest last.",
     "chat": "Talk to the deployment.",
+    "config": "Show the settings in force, write a file of them, or check one.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -23,6 +23,11 @@ class EngineKind(Protocol):
     """How engines of one kind are started, and what about them changes what is measured."""
 
     @property
+    def model(self) -> Path:
+        """The model's folder."""
+        ...
+
+    @property
     def model_name(self) -> str:
         """What clients call the model."""
         ...
