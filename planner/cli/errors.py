@@ -27,10 +27,15 @@ def explain(error: Exception) -> int:
         error.show()
         return error.exit_code
     message, hint, code = _describe(error)
+    tell(message, hint)
+    return code
+
+
+def tell(message: str, hint: str | None) -> None:
+    """Write an error and, unless None, what helps, on stderr."""
     click.echo(f"error: {message}", err=True)
     if hint:
         click.echo(f"\nhint: {hint}", err=True)
-    return code
 
 
 def _describe(error: Exception) -> tuple[str, str | None, int]:

@@ -25,20 +25,11 @@ def command(
 
     settled, spec = effective(flags, config=config)
     if show_config:
-        _show(settled.rows, output)
+        from planner.cli.configuring.rows import show_rows
+
+        show_rows(settled.rows, output)
         return 0
     from planner.cli.control.service import keep
     from runtime.process import run_process
 
     return run_process(lambda stop: keep(settled.settings, spec, once=once, stop=stop))
-
-
-def _show(rows: list[tuple[str, object, str]], output: str) -> None:
-    from planner.cli.output import print_json, print_table
-
-    if output == "json":
-        settings = {name: {"value": value, "origin": origin} for name, value, origin in rows}
-        print_json({"settings": settings})
-        return
-    shown = [[name, None if value is None else str(value), origin] for name, value, origin in rows]
-    print_table(["setting", "value", "origin"], shown)

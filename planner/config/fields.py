@@ -26,18 +26,24 @@ def place(info: ValidationInfo) -> str:
     return places.get(name, name)
 
 
+def _correction(where: str) -> str:
+    """Return the template of what could stand at the place *where* instead."""
+    file, _, name = where.rpartition(": ")
+    return f'{name} = "{{}}"' if file else f"{where} {{}}"
+
+
 def read_duration(value: object, info: ValidationInfo) -> float | None:
     """Return seconds; raises ConfigError for a number without a unit."""
     if value is None:
         return None
     where = place(info)
-    return parse_duration(str(value), what=f"{where} {value}", hint=f"{where} {{}}")
+    return parse_duration(str(value), what=f"{where} {value}", hint=_correction(where))
 
 
 def read_share(value: object, info: ValidationInfo) -> float:
     """Return a share between 0 and 1 from "2%" or 0.02; raises ConfigError."""
     where = place(info)
-    return parse_share(str(value), what=f"{where} {value}", hint=f"{where} {{}}")
+    return parse_share(str(value), what=f"{where} {value}", hint=_correction(where))
 
 
 def read_sla(value: object, info: ValidationInfo) -> Sla | None:

@@ -37,7 +37,7 @@ def from_file(path: Path) -> Layer:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: {reason}", hint="--config FILE") from None
     for name in values:
-        _check_known(name, where=f"{path}: {name}")
+        check_known(name, where=f"{path}: {name}")
     return Layer(values=values, places={name: f"{path}: {name}" for name in values})
 
 
@@ -69,7 +69,8 @@ def from_flags(values: Mapping[str, object]) -> Layer:
     return Layer(values=texts, places={name: f"--{name.replace('_', '-')}" for name in texts})
 
 
-def _check_known(name: str, *, where: str) -> None:
+def check_known(name: str, *, where: str) -> None:
+    """Raise ConfigError, with the nearest setting, for a *name* that is none."""
     if name in NAMES:
         return
     close = get_close_matches(name.replace("-", "_"), NAMES, n=1)
