@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from math import inf
 
 from planner.core.demand import engine_share
-from planner.core.feasibility import nearest_feasible
+from planner.core.feasibility import infeasible, nearest_feasible
 from planner.core.policy import AGGREGATED, DISAGGREGATED
 from planner.core.profile import Parallelism, Profile
 from planner.core.role import Role
@@ -14,8 +15,11 @@ from planner.core.sla import Sla
 from planner.core.workload import Workload
 from planner.errors import SlaInfeasible
 
-REFERENCE_GPUS = 64
+REFERENCE_GPUS = 512
 """GPUs of the fleet that topologies are compared at: so many that rounding hardly counts."""
+
+# A fleet never gets by on less than this share of its work: an SLA may allow some to be late.
+_SURELY = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +87,10 @@ def choose(profile: Profile, sla: Sla, workload: Workload, *, gpus: int = REFERE
     load = workload
     if not workload.rate_rps:
         load = replace(workload, rate_rps=_busy_rate(candidates, gpus=gpus))
-    topologies, refusals = [], []
-    for roles in (DISAGGREGATED, AGGREGATED):
-        try:
-            sizing = size(profile, sla, load, roles=roles)
-        except SlaInfeasible as refusal:
-            refusals.append(refusal)
-        else:
-            topologies.append(Topology(sizing=sizing, rate_rps=load.rate_rps))
+    found = [_topology(profile, sla, load, roles=roles) for roles in (DISAGGREGATED, AGGREGATED)]
+    topologies = [topology for topology in found if isinstance(topology, Topology)]
     topologies.sort(key=lambda topology: -topology.goodput_per_gpu)
+    refusals = [refusal for refusal in found if isinstance(refusal, SlaInfeasible)]
     return Choice(
         sla=sla,
         workload=load,
@@ -100,6 +99,48 @@ def choose(profile: Profile, sla: Sla, workload: Workload, *, gpus: int = REFERE
         infeasible=None if topologies else str(refusals[0]),
         nearest=None if topologies else _nearest(profile, sla, load),
     )
+
+
+def _topology(
+    profile: Profile, sla: Sla, workload: Workload, *, roles: frozenset[Role]
+) -> Topology | SlaInfeasible:
+    """Return the cheapest fleet of *roles*, or why there is none.
+
+    Parallelisms are tried in the order of the GPUs that their work alone keeps busy, for as long
+    as one may still be cheaper: most of them cannot be.
+    """
+    best: Sizing | None = None
+    for least_gpus, chosen in _by_work(profile, sla, workload, roles=roles):
+        if best is not None and _SURELY * least_gpus > best.gpus:
+            break
+        try:
+            sizing = size(profile, sla, workload, roles=roles, parallelism=chosen)
+        except SlaInfeasible:
+            continue
+        if best is None or (sizing.gpus, -sizing.attainment) < (best.gpus, -best.attainment):
+            best = sizing
+    if best is not None:
+        return Topology(sizing=best, rate_rps=workload.rate_rps)
+    engines = {role: [entry.engine for entry in profile.engines] for role in roles}
+    return infeasible(engines, sla, workload)
+
+
+def _by_work(
+    profile: Profile, sla: Sla, workload: Workload, *, roles: frozenset[Role]
+) -> list[tuple[float, dict[Role, Parallelism]]]:
+    """Return every choice of parallelisms with the GPUs that its work takes, the fewest first."""
+    ordered = [role for role in Role if role in roles]
+    found = []
+    for entries in product(profile.engines, repeat=len(ordered)):
+        chosen = dict(zip(ordered, entries, strict=True))
+        gpus = sum(
+            workload.rate_rps
+            * engine_share(role, entry.engine, sla, workload)
+            * entry.parallelism.gpus
+            for role, entry in chosen.items()
+        )
+        found.append((gpus, {role: entry.parallelism for role, entry in chosen.items()}))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _candidates(profile: Profile, sla: Sla, workload: Workload) -> Iterator[Candidate]:

@@ -97,24 +97,29 @@ def seconds(sample: Sample) -> float:
     return sample.ttft_seconds if isinstance(sample, PrefillSample) else sample.itl_seconds
 
 
-def half_width(values: list[float]) -> float | None:
+def half_width(values: list[float], *, least_deviation: float = 0.0) -> float | None:
     """Return half of the 95 % interval of the mean of *values* as a share of it.
 
-    None below two values, which have no spread.
+    None below two values, which have no spread. *least_deviation* is that of values like these, as
+    a share of their mean.
     """
+    deviation = relative_deviation(values)
+    if deviation is None:
+        return None
+    return student(len(values) - 1) * max(deviation, least_deviation) / sqrt(len(values))
+
+
+def relative_deviation(values: list[float]) -> float | None:
+    """Return the standard deviation as a share of the mean; None below two values."""
     if len(values) < 2:
         return None
-    return student(len(values) - 1) * _deviation(values) / sqrt(len(values)) / _mean(values)
+    mean = _mean(values)
+    return sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)) / mean
 
 
 def student(freedom: int) -> float:
     """Return Student's t at 97.5 % for that many degrees of freedom."""
     return _T[freedom - 1] if freedom <= len(_T) else _NORMAL
-
-
-def _deviation(values: list[float]) -> float:
-    mean = _mean(values)
-    return sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _mean(values: list[float] | list[int]) -> float:

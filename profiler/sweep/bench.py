@@ -1,7 +1,7 @@
 """One engine on the bench: started when first needed, given up when it hangs, always stopped."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from math import inf
 from typing import TypeVar
@@ -10,7 +10,7 @@ from planner.core.profile import Parallelism
 from profiler.effort import Effort
 from profiler.ports import MeasuringFailed, Rig, RunningEngine
 from profiler.record import Ask, PointRecord, PrefillAsk, Sample, seconds
-from profiler.sweep.repeats import enough, split_outliers
+from profiler.sweep.repeats import enough, split_outliers, usual_deviation
 
 T = TypeVar("T")
 
@@ -51,8 +51,13 @@ class Bench:
             return str(failure)
         return None
 
-    async def measure(self, ask: Ask) -> PointRecord:
-        """Return the record of *ask*, with its failure if it is one; never raises for that."""
+    async def measure(self, ask: Ask, *, before: Sequence[PointRecord]) -> PointRecord:
+        """Return the record of *ask*, with its failure if it is one.
+
+        How much points scatter is told by those *before*. Raises MeasuringFailed where the engine
+        does not start.
+        """
+        usual = usual_deviation(before, ask)
         engine = await self.engine()
         first_passes: list[Sample] = []
         samples: list[Sample] = []
@@ -61,7 +66,7 @@ class Bench:
             async with asyncio.timeout(self._effort.point_seconds):
                 while len(first_passes) < self._effort.first_passes:
                     first_passes.append(await _attempt(_measured(engine, ask)))
-                while not enough(samples, self._effort):
+                while not enough(samples, self._effort, usual=usual):
                     samples.append(await _attempt(_measured(engine, ask)))
         except TimeoutError:
             failure = f"no result within {self._effort.point_seconds:g} s"

@@ -30,18 +30,19 @@ def next_ask(
     """
     scope = Scope.of(facts, target)
     prefill = [record for record in records if isinstance(record.ask, PrefillAsk)]
-    if _wanting(prefill, effort.prefill_points):
+    lengths = {point.isl for record in prefill if (point := record.prefill_point) is not None}
+    if _wanting(len(lengths), prefill, effort.prefill_points):
         found = _next_prefill(scope, facts, target, prefill)
         if found is not None:
             return found
     decode = [record for record in records if isinstance(record.ask, DecodeAsk)]
-    if _wanting(decode, effort.decode_points):
+    measured = sum(record.failure is None for record in decode)
+    if _wanting(measured, decode, effort.decode_points):
         return _next_decode(scope, target, decode)
     return None
 
 
-def _wanting(records: Sequence[PointRecord], points: int) -> bool:
-    measured = sum(record.failure is None for record in records)
+def _wanting(measured: int, records: Sequence[PointRecord], points: int) -> bool:
     return measured < points and len(records) < points + _SPARE_ATTEMPTS
 
 

@@ -1,10 +1,10 @@
 """When a point was measured often enough, and which of its samples count."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from profiler.effort import Effort
-from profiler.record import Sample, half_width, seconds
+from profiler.record import Ask, PointRecord, Sample, half_width, relative_deviation, seconds
 
 # A sample this many deviations off the median is an outlier, if also far off in what counts.
 _FAR_DEVIATIONS = 5.0
@@ -32,10 +32,25 @@ def split_outliers(
     return kept, tuple(s for s in samples if abs(seconds(s) - middle) > far)
 
 
-def enough(samples: Sequence[Sample], effort: Effort) -> bool:
-    """Return whether *samples* tell the mean to the confidence asked for, or are all allowed."""
+def enough(samples: Sequence[Sample], effort: Effort, *, usual: float) -> bool:
+    """Return whether *samples* tell the mean to the confidence asked for, or are all allowed.
+
+    Three samples close together may be luck: a point is taken for no steadier than *usual*, the
+    deviation of its like as a share of the mean.
+    """
     if len(samples) >= effort.most_repeats:
         return True
     kept, _ = split_outliers(samples, confidence=effort.confidence)
-    width = half_width([seconds(sample) for sample in kept])
+    width = half_width([seconds(sample) for sample in kept], least_deviation=usual)
     return len(kept) >= effort.least_repeats and width is not None and width <= effort.confidence
+
+
+def usual_deviation(records: Iterable[PointRecord], ask: Ask) -> float:
+    """Return the median deviation of the points like *ask*, as a share of the mean; 0 of none."""
+    found = [
+        deviation
+        for record in records
+        if type(record.ask) is type(ask) and record.failure is None
+        if (deviation := relative_deviation(list(map(seconds, record.samples)))) is not None
+    ]
+    return median(found) if found else 0.0

@@ -185,7 +185,7 @@ class _Turn:
             await self._engine_facts()
         self._sweep.report(PointStarting(parallelism=self._parallelism, ask=ask))
         self._time.point_starts()
-        record = await self._bench.measure(ask)
+        record = await self._bench.measure(ask, before=self._records)
         if record.failure is not None:
             await self._bench.stop()
         return record
