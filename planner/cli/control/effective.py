@@ -14,6 +14,7 @@ from planner.config import (
     from_flags,
     settle,
 )
+from planner.core.policy import Mode
 from planner.errors import ConfigError
 
 
@@ -49,10 +50,11 @@ def in_force(
     if chosen.store is not None or chosen.servers or chosen.fleet or not path.exists():
         return settle(*layers), None
     spec = DeploymentSpec.load(path)
-    return settle(from_deployment(_known(spec), path=path), *layers), spec
+    known = _known(spec, has_profile=chosen.profile is not None)
+    return settle(from_deployment(known, path=path), *layers), spec
 
 
-def _known(spec: DeploymentSpec) -> Mapping[str, object]:
+def _known(spec: DeploymentSpec, *, has_profile: bool) -> Mapping[str, object]:
     if spec.is_served_by_others:
         return {}
     return {
@@ -60,5 +62,7 @@ def _known(spec: DeploymentSpec) -> Mapping[str, object]:
         "store": spec.store_url,
         "sla": spec.sla,
         "profile": spec.profile,
+        "mode": None if has_profile or spec.profile is not None else Mode.LOAD,
+        "parallelism": spec.parallelism or None,
         "cold_start": spec.cold_start,
     }
