@@ -16,7 +16,7 @@ sys.path.insert(0, str(DOCS))
 
 import worked_example  # noqa: E402 - a file beside this one
 
-from planner.cli.exits import MEANINGS  # noqa: E402
+from planner.cli import exits, meanings  # noqa: E402
 from planner.config import Settings  # noqa: E402
 from planner.metrics import LoopMetrics  # noqa: E402
 from runtime.frontend.metrics import FrontendMetrics  # noqa: E402
@@ -39,7 +39,17 @@ def settings() -> str:
 
 def exit_codes() -> str:
     """Return the table of exit codes."""
-    return table(("code", "when"), [(str(code.value), told) for code, told in MEANINGS.items()])
+    return table(
+        ("code", "when"), [(str(code.value), told) for code, told in exits.MEANINGS.items()]
+    )
+
+
+def reasons() -> str:
+    """Return a section for each reason of a decision."""
+    return "".join(
+        f"### {reason}\n{one.means}\n\n- **Look at** {one.look}\n- **Do** {one.do}\n\n"
+        for reason, one in meanings.MEANINGS.items()
+    )
 
 
 def frontend_metrics() -> str:
@@ -87,6 +97,7 @@ def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "exit-codes": exit_codes,
+    "reasons": reasons,
     "settings": settings,
     "frontend-metrics": frontend_metrics,
     "worker-metrics": worker_metrics,

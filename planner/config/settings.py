@@ -133,7 +133,10 @@ def required_sla(settings: Settings) -> Sla:
 
 def _bounds(settings: Settings, role: Role) -> Bounds:
     default = Bounds()
-    return Bounds(
-        minimum=settings.min.get(role, default.minimum),
-        maximum=settings.max.get(role, default.maximum),
-    )
+    try:
+        return Bounds(
+            minimum=settings.min.get(role, default.minimum),
+            maximum=settings.max.get(role, default.maximum),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"min and max of {role}: {error}", hint=error.hint) from None

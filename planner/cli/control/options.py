@@ -38,6 +38,13 @@ def settings_options(*, without: tuple[str, ...] = ()) -> Callable[[_Command], _
     return add
 
 
+def shape(name: str) -> str:
+    """Return how the value of the setting *name* looks as a flag's; empty for one without."""
+    if isinstance(Settings.model_fields[name].default, bool):
+        return ""
+    return _SHAPES.get(name, "DURATION")
+
+
 def _flag(name: str) -> Callable[[_Command], _Command]:
     field = Settings.model_fields[name]
     default = Settings().model_dump(mode="json")[name]
@@ -48,6 +55,6 @@ def _flag(name: str) -> Callable[[_Command], _Command]:
     return click.option(
         *flags,
         multiple=name == "sla" or isinstance(field.default, dict),
-        metavar=_SHAPES.get(name, "DURATION"),
+        metavar=shape(name),
         help=shown,
     )

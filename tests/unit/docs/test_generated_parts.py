@@ -46,6 +46,17 @@ def test_every_reason_is_explained(decisions: str) -> None:
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [r.value for r in Reason]
 
 
+def test_every_reason_has_its_section_in_the_guide() -> None:
+    guide = (DOCS / "guides" / "troubleshooting.md").read_text()
+    sections = re.split(r"^### ", guide.partition("## Reasons\n")[2], flags=re.MULTILINE)[1:]
+    assert [section.split("\n")[0] for section in sections] == [reason.value for reason in Reason]
+    for section in sections:
+        _, means, *_ = section.split("\n")
+        assert means
+        assert re.search(r"^- \*\*Look at\*\* .", section, re.MULTILINE)
+        assert re.search(r"^- \*\*Do\*\* .", section, re.MULTILINE)
+
+
 def test_exit_codes() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     raised = {kind.exit_code for kind in kinds if issubclass(kind, errors.PlannerError)}

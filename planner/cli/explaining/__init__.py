@@ -1,0 +1,1 @@
+"""What `planner explain` can explain: one module a kind of thing."""
