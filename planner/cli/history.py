@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planner.cli.output import Cell, notice, output_option, print_json, print_table
+from planner.cli.output import Cell, notice, output_forms, print_json, print_table
 from planner.cli.paths import default_journal_path
 from planner.core.plan import Reason
 from planner.core.role import Role
@@ -27,6 +27,10 @@ _FILL = "planner run --observe --sla ttft=200ms,itl=20ms"
     metavar="REASON", help="Only where this reason had a say, such as DemandForecast.",
 )  # fmt: skip
 @click.option("--changed", is_flag=True, help="Only changes and failures.")
+@click.option("--run", type=click.IntRange(1), metavar="ID", help="Only this life of a planner.")
+@click.option(
+    "--mode", type=click.Choice(["acts", "observes"]), help="Only planners that did this."
+)
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True,
     help="At most so many, the latest.",
@@ -35,7 +39,7 @@ _FILL = "planner run --observe --sla ttft=200ms,itl=20ms"
     "--journal", type=click.Path(path_type=Path), default=default_journal_path,
     envvar="PLANNER_JOURNAL", help="File to read; the default planner's when left out.",
 )  # fmt: skip
-@output_option
+@output_forms("table", "json", "jsonl")
 def command(journal: Path, output: str, **filters: Any) -> None:
     """List what the planner decided, the latest last."""
     from planner.journal import Journal
@@ -46,6 +50,9 @@ def command(journal: Path, output: str, **filters: Any) -> None:
         is_empty = opened.latest() is None
     if output == "json":
         print_json({"decisions": [_row_document(record) for record in records]})
+    elif output == "jsonl":
+        for record in records:
+            print_json(_row_document(record))
     elif records:
         _print_rows(records, query)
     elif is_empty:
@@ -54,9 +61,7 @@ def command(journal: Path, output: str, **filters: Any) -> None:
         notice(f"no decision in {journal} matches\n\nhint: planner history")
 
 
-def _query(
-    *, since: str | None, role: str | None, reason: str | None, changed: bool, limit: int
-) -> "Query":
+def _query(*, since: str | None, role: str | None, reason: str | None, **as_given: Any) -> "Query":
     from planner.core.units import parse_duration
     from planner.journal import Query
 
@@ -65,8 +70,7 @@ def _query(
         since=time.time() - seconds if seconds else None,
         role=Role(role) if role else None,
         reason=Reason(reason) if reason else None,
-        changed=changed,
-        limit=limit,
+        **as_given,
     )
 
 
@@ -101,10 +105,12 @@ def _print_rows(records: "Sequence[Record]", query: "Query") -> None:
     roles = [role for role in Role if role in present and query.role in (None, role)]
     # Only where planners of both kinds wrote: one that acts beside one that observes.
     modes = ["planner"] if len({record.mode for record in records}) > 1 else []
+    runs = ["run"] if len({record.run for record in records}) > 1 else []
     rows: list[list[Cell]] = [
         [
             record.id,
             moment(record.entry.at),
+            *(record.run for _ in runs),
             *(record.mode for _ in modes),
             *(_cell(record, role) for role in roles),
             _why(record, roles),
@@ -112,7 +118,7 @@ def _print_rows(records: "Sequence[Record]", query: "Query") -> None:
         ]
         for record in records
     ]
-    print_table(["id", "at", *modes, *roles, "why", "result"], rows)
+    print_table(["id", "at", *runs, *modes, *roles, "why", "result"], rows)
 
 
 def _cell(record: "Record", role: Role) -> str | None:

@@ -84,12 +84,37 @@ def test_history_lists_the_latest_last(path, capsys):
         pytest.param(["--role", "decode"], [], id="a role without reasons"),
         pytest.param(["--role", "prefill", "--reason", "demandforecast"], [1, 2], id="reason"),
         pytest.param(["--since", "1h"], [], id="since"),
+        pytest.param(["--run", "1"], [1, 2, 3], id="run"),
+        pytest.param(["--run", "2"], [], id="another run"),
+        pytest.param(["--mode", "acts", "--limit", "2"], [2, 3], id="mode"),
+        pytest.param(["--mode", "observes"], [], id="another mode"),
     ],
 )
 def test_history_in_json(path, capsys, flags, ids):
     assert main(["history", *flags, "-o", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [decision["id"] for decision in document["decisions"]] == ids
+
+
+def test_history_in_lines_of_json(path, capsys):
+    assert main(["history", "--changed", "-o", "jsonl"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["schema_version"], row["id"], row["run"]) for row in rows] == [
+        ("1", 2, 1), ("1", 3, 1)
+    ]  # fmt: skip
+
+
+def test_runs_and_modes_are_told_apart_where_there_are_several(path, capsys):
+    with Journal.open(path) as journal:
+        run = journal.begin(Run(started=3500.0, mode="observes", sla=SLA))
+        journal.append(run, entry(4000.0, desired=3, outcome="observed"))
+    assert main(["history"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0][:4] == ["id", "at", "run", "planner"]
+    assert lines[1][3:5] == ["1", "acts"]
+    assert lines[-1][3:5] == ["2", "observes"]
+    assert main(["history", "--mode", "observes", "-o", "json"]) == 0
+    assert [d["id"] for d in json.loads(capsys.readouterr().out)["decisions"]] == [4]
 
 
 def test_a_row_of_history_has_the_numbers_and_the_reasons(path, capsys):
