@@ -1,5 +1,6 @@
 """The ways to a profile: measured here, estimated, fitted again, or from points of others."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ _SAMPLE_SECONDS = 600.0
 def profile(given: Mapping[str, Any]) -> int:
     """Make the profile that the flags *given* ask for; return the exit code."""
     wanted = Wanted.of(given)
+    if given["estimate"]:
+        from planner.cli.profiling.estimating import estimate
+
+        return finish(asyncio.run(estimate(given, wanted)), wanted.results)
     return _measured(given, wanted)
 
 
