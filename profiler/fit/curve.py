@@ -16,6 +16,7 @@ Point = TypeVar("Point", PrefillPoint, DecodePoint)
 # How far a correction may go, and what it must lower the held-out error to: less may be luck.
 _TRUSTS = (0.25, 0.5, 0.75, 1.0)
 _EARNED = 0.85
+_LEAST_GAIN = 0.002
 _LEAST_FOR_CORRECTION = 8
 
 
@@ -94,9 +95,10 @@ def decode_curve(points: Sequence[DecodePoint], limits: EngineLimits) -> DecodeC
         law = fit_decode(chosen)
         return lambda point: law.step_seconds(point.batch, point.kv_tokens)
 
+    law = fit_decode(points)
     trust, errors = _earned(points, law_seconds, decode_seconds, inner=inner_decode(points))
     return DecodeCurve(
-        law=fit_decode(points),
+        law=law,
         limits=limits,
         correction=_corrected(points, law_seconds(points), decode_seconds, trust=trust),
         trust=trust,
@@ -151,7 +153,7 @@ def _earned(
     best_trust, best = 0.0, errors(0.0)
     if len(points) < _LEAST_FOR_CORRECTION:
         return best_trust, best
-    enough = _EARNED * best.mean
+    enough = min(_EARNED * best.mean, best.mean - _LEAST_GAIN)
     for trust in _TRUSTS:
         found = errors(trust)
         if found.mean < min(enough, best.mean):

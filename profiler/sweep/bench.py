@@ -33,11 +33,13 @@ class Bench:
     async def engine(self) -> RunningEngine:
         """Return the engine, starting it if there is none; raises MeasuringFailed."""
         if self._engine is None:
-            entering = self._stack.enter_async_context(self._rig.engine(self._parallelism))
             self._engine = await _attempt(
-                entering, limit_seconds=self._effort.start_seconds, what="did not start"
+                self._entered(), limit_seconds=self._effort.start_seconds, what="did not start"
             )
         return self._engine
+
+    async def _entered(self) -> RunningEngine:
+        return await self._stack.enter_async_context(self._rig.engine(self._parallelism))
 
     async def stop(self) -> str | None:
         """End the engine, if there is one; return in one line what went wrong with that."""
