@@ -48,6 +48,10 @@ class Clocks:
     wall: Clock
 
 
+def _keep(_policy: Policy, _state: PolicyState) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the loop looks at, moves and writes to. *run* is its run in the journal."""
@@ -58,6 +62,8 @@ class Surroundings:
     run: int
     metrics: LoopMetrics
     clocks: Clocks
+    revise: Callable[[Policy, PolicyState], tuple[Policy, int] | None] = _keep
+    """Returns another policy and its run where what was measured asks for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,7 @@ class ControlLoop:
     ) -> None:
         self._policy = policy
         self._around = around
+        self._run = around.run
         self._state = state or PolicyState()
         self._fleet: Mapping[Role, Replicas] | None = None
         self._seen_at = around.clocks.steady()  # nothing is known from before
@@ -117,6 +124,9 @@ class ControlLoop:
     async def turn(self) -> Entry:
         """Observe, decide and act once; return the journal entry that says so."""
         observation, unseen = await self._observe()
+        revised = self._around.revise(self._policy, self._state)
+        if revised is not None:
+            self._policy, self._run = revised
         plan = None if observation is None else self._decide(observation)
         deed = await self._act(plan)
         entry = Entry(
@@ -128,7 +138,7 @@ class ControlLoop:
             draining=deed.draining,
             note=unseen or deed.refusal,
         )
-        _tell(self._around.journal.append(self._around.run, entry, state=self._state), entry)
+        _tell(self._around.journal.append(self._run, entry, state=self._state), entry)
         return entry
 
     async def _observe(self) -> tuple[Observation | None, str | None]:

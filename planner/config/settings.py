@@ -21,6 +21,8 @@ from planner.core.sla import Sla
 from planner.errors import ConfigError
 from planner.sources.engines.names import EngineKind
 
+_UNMEASURED_SECONDS = 60.0
+
 
 class ConnectorKind(StrEnum):
     """What moves replicas."""
@@ -46,8 +48,8 @@ class Settings(BaseModel):
     """sla: by the profile's engine model; load: by queue and KV thresholds, without a profile."""
     interval: Duration = 5.0
     """Time between two decisions."""
-    cold_start: Duration = 60.0
-    """Time from asking for a replica until it serves."""
+    cold_start: OptionalDuration = None
+    """Time from asking for a replica until it serves; measured when left out, 1m before that."""
     stabilization: OptionalDuration = None
     """How long a need must stay lower before replicas go; a third of a cold start when left out."""
     max_age: OptionalDuration = None
@@ -113,7 +115,7 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
         parallelism={r: p for r, p in settings.parallelism.items() if r in roles},
         max_gpus=settings.max_gpus,
         interval_seconds=settings.interval,
-        cold_start_seconds=settings.cold_start,
+        cold_start_seconds=_cold_start(settings),
         stabilization_seconds=settings.stabilization,
         max_age_seconds=settings.max_age,
         tolerance=settings.tolerance,
@@ -122,6 +124,10 @@ def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:
         mode=settings.mode,
         load=LoadTargets(kv_usage=settings.kv_usage, waiting=settings.waiting),
     )
+
+
+def _cold_start(settings: Settings) -> float:
+    return _UNMEASURED_SECONDS if settings.cold_start is None else settings.cold_start
 
 
 def required_sla(settings: Settings) -> Sla:

@@ -11,6 +11,7 @@ from planner.sources.arrivals import ArrivalsReader, Reply, reply
 from planner.sources.exposition import Page, parse
 from planner.sources.growth import Growths
 from planner.sources.pages import PageReader
+from planner.sources.start_ups import StartUps
 
 _PREFIX = "planner_"
 
@@ -32,11 +33,17 @@ class ScrapeSource:
         self._computed = Growths(load.COUNTERS)
         self._arrivals = ArrivalsReader(model=model)
         self._in_flight: dict[str, int] = {}
+        self._start_ups = StartUps()
 
     @property
     def in_flight(self) -> Mapping[str, int]:
         """Requests inside each worker by its name, as last read."""
         return dict(self._in_flight)
+
+    @property
+    def cold_start_seconds(self) -> float | None:
+        """What nine in ten start-ups did not exceed; None before one was seen."""
+        return self._start_ups.p90_seconds
 
     async def observe(self, fleet: Mapping[Role, Replicas], *, now: float) -> Observation:
         """Return what the processes say *now*; see `planner.ports.MetricsSource`.
@@ -52,6 +59,7 @@ class ScrapeSource:
         pages, replies = await self._read({*frontends, *workers.values()}, bins)
         told = {instance: pages[url] for instance, url in workers.items() if url in pages}
         self._in_flight = _in_flight(told)
+        self._start_ups.see(told.values())
         answered = {url: pages[url] for url in frontends if url in pages}
         computed = self._computed.grown_of(pages, targets=set(workers.values()), now=now)
         counted = self._counted.grown_of(answered, targets=frontends, now=now)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from connectors.circus.spec import DeploymentSpec
+from planner.cli.control.cold_start import with_cold_start
 from planner.cli.control.journal import remembered_state
 from planner.cli.control.target import connected
 from planner.cli.wiring import check, clocks, policy_for
@@ -47,6 +48,8 @@ async def preview(settings: Settings, spec: DeploymentSpec | None, *, window: fl
         await asyncio.sleep(window)
         fleet = await target.connector.fleet()
         observation = await target.source.observe(fleet, now=steady())
+        if settings.cold_start is None:
+            policy = with_cold_start(policy, target.cold_start())
     state, plan = decide(policy.config, policy.profile, before, observation)
     return Preview(policy=policy, observation=observation, state=state, plan=plan)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
 from connectors.circus.spec import DeploymentSpec
+from planner.cli.control.cold_start import MeasuredColdStart
 from planner.cli.control.journal import journal_path
 from planner.cli.control.target import Target, connected
 from planner.cli.logs import tell_decisions
@@ -90,8 +92,26 @@ def _surroundings(
 ) -> Surroundings:
     metrics = LoopMetrics(CollectorRegistry())
     metrics.began(acts=not settings.observe)
-    run = Run(
-        started=time.wall(),
+
+    def begin(policy: Policy, state: PolicyState) -> int:
+        return journal.begin(_run(settings, policy, state=state, started=time.wall()))
+
+    around = Surroundings(
+        source=target.source,
+        connector=target.connector,
+        journal=journal,
+        run=begin(policy, state),
+        metrics=metrics,
+        clocks=time,
+    )
+    if settings.cold_start is not None:
+        return around
+    return replace(around, revise=MeasuredColdStart(measured=target.cold_start, begin=begin))
+
+
+def _run(settings: Settings, policy: Policy, *, state: PolicyState, started: float) -> Run:
+    return Run(
+        started=started,
         mode="observes" if settings.observe else "acts",
         sla=str(settings.sla),
         config={
@@ -99,14 +119,6 @@ def _surroundings(
             "profile": policy.profile.to_dict() if policy.profile else None,
         },
         initial_state=state,
-    )
-    return Surroundings(
-        source=target.source,
-        connector=target.connector,
-        journal=journal,
-        run=journal.begin(run),
-        metrics=metrics,
-        clocks=time,
     )
 
 

@@ -27,6 +27,10 @@ from runtime.ports import Store
 _PATIENT_INTERVALS = 3
 
 
+def _unknown() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A connected deployment. Its *roles* are those that it was started with."""
@@ -34,6 +38,8 @@ class Target:
     source: MetricsSource
     connector: Connector
     roles: Collection[Role]
+    cold_start: Callable[[], float | None] = _unknown
+    """Returns the seconds that start-ups were measured to take; None where nobody tells."""
 
 
 @asynccontextmanager
@@ -158,7 +164,12 @@ async def _registered(settings: Settings, spec: DeploymentSpec | None) -> AsyncI
         connector = _connector(settings, spec, busy, store)
         stack.push_async_callback(connector.close)
         roles = spec.roles.keys() if spec else await _registered_roles(connector, settings)
-        yield Target(source=source, connector=connector, roles=roles)
+        yield Target(
+            source=source,
+            connector=connector,
+            roles=roles,
+            cold_start=lambda: source.cold_start_seconds,
+        )
 
 
 async def _open(url: str) -> Store:

@@ -9,11 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from connectors.fake import FakeConnector
 from connectors.observe import ObserveConnector
+from planner.core.decide import decide
 from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
 from planner.core.plan import Reason
 from planner.core.policy import Bounds, PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.state import PolicyState
 from planner.errors import ScaleRejected
 from planner.journal import Journal, Query, Run
 from planner.loop import Clocks, ControlLoop, Policy, Surroundings
@@ -327,3 +329,28 @@ async def test_metrics_tell_what_is_unknown_apart_from_zero(world):
     assert here.shown("planner_sla_attainment") == 1.0
     assert here.shown("planner_ready_replicas", role="decode") == 2.0
     assert here.shown("planner_decisions_total", role="decode", reason="DemandForecast") == 1.0
+
+
+async def test_another_policy_begins_another_run_that_replays(world):
+    here = world()
+    changes = iter([None, replace(CONFIG, cold_start_seconds=20.0)])
+
+    def revise(policy, state):
+        config = next(changes, None)
+        if config is None:
+            return None
+        run = Run(started=0.0, mode="acts", sla=str(config.sla), config=config, initial_state=state)
+        return Policy(config=config, profile=PROFILE), here.journal.begin(run)
+
+    await here.run(27, revise=revise)
+
+    state, found = PolicyState(), []
+    configs = [CONFIG, replace(CONFIG, cold_start_seconds=20.0)]
+    for run, config in zip(here.journal.runs(), configs, strict=True):
+        assert run.initial_state == state
+        recorded = list(here.journal.replay(run.id))
+        for record in recorded:
+            state, plan = decide(config, PROFILE, state, record.entry.observation)
+            assert plan == record.entry.plan
+        found.append(len(recorded))
+    assert found == [1, 4]
