@@ -16,6 +16,7 @@ from runtime.frontend.model import ServedModel
 from runtime.frontend.prepare import prepare, text_stream
 from runtime.frontend.relay import Errand, Relay
 from runtime.frontend.shapes import ChatShape, CompletionShape, Shape
+from runtime.frontend.token_names import TokenNames
 from runtime.frontend.wanted import Wanted, parse_chat, parse_completion
 from runtime.http.message import Request, Response, StreamWriter, json_response
 from runtime.http.routes import Routes
@@ -74,7 +75,8 @@ class Api:
         except ApiError as error:
             self._metrics.refused(served, status_of(error))
             raise
-        answer = _answer(request, wanted, prompt, shape_type)
+        shape = shape_type(prompt.request_id, model=wanted.model, created=int(time.time()))
+        answer = _answer(request, wanted, shape, names=model.tokenizer.names)
         try:
             await self._run(model, wanted, prompt, answer=answer, arrived=arrived)
         except ApiError as error:
@@ -112,13 +114,15 @@ class Api:
 
 
 def _answer(
-    request: Request, wanted: Wanted, prompt: GenerateRequest, shape_type: ShapeType
+    request: Request, wanted: Wanted, shape: Shape, *, names: TokenNames
 ) -> StreamedAnswer | WholeAnswer:
-    shape = shape_type(prompt.request_id, model=wanted.model, created=int(time.time()))
-    headers = (("x-request-id", prompt.request_id),)
+    headers = (("x-request-id", shape.request_id),)
+    scores = None if wanted.logprobs is None else shape.scores(names)
     if wanted.stream:
-        return StreamedAnswer(request, shape, headers=headers, with_usage=wanted.include_usage)
-    return WholeAnswer(shape, headers=headers)
+        return StreamedAnswer(
+            request, shape, headers=headers, with_usage=wanted.include_usage, scores=scores
+        )
+    return WholeAnswer(shape, headers=headers, scores=scores)
 
 
 def _model_body(model: ServedModel) -> dict[str, object]:

@@ -93,6 +93,20 @@ def token_ids(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def logit_bias(value: Any) -> dict[int, float]:
+    """Accept an object of up to 1024 token ids, as text, with a bias from -100 to 100 each."""
+    _require(isinstance(value, dict), "must be an object")
+    _require(len(value) <= 1024, f"at most 1024 tokens, not {len(value)}")
+    bias = number(-100, 100)
+    return {_token_id(key): bias(each) for key, each in value.items()}
+
+
+def _token_id(key: str) -> int:
+    is_id = key.isascii() and key.isdigit() and len(key) <= 10
+    _require(is_id, f"{key[:24]!r} is no token id")
+    return int(key)
+
+
 def is_token_list(value: Any) -> bool:
     """Return whether *value* is a list of numbers that can be token ids."""
     return isinstance(value, list) and all(

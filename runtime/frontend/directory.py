@@ -129,6 +129,7 @@ class ModelDirectory:
                 reason=f"its tokenizer is not the one in use, checksum {model.card.checksum}",
             )
         model.left_at = None
+        model.extras = frozenset.intersection(*(frozenset(o.extras) for o in alike.values()))
         model.set_routes(await self._routes(alike))
         self._models[name] = model
 

@@ -10,6 +10,7 @@ from runtime.frontend.checks import (
     Check,
     flag,
     integer,
+    logit_bias,
     mapping,
     name,
     number,
@@ -20,7 +21,6 @@ from runtime.frontend.checks import (
 )
 from runtime.frontend.messages import check_messages, check_prompt
 
-_LOGPROBS = "log probabilities are not supported"
 _ONE_CHOICE = "only one choice a request is supported"
 
 _COMMON: Mapping[str, Check] = {
@@ -39,12 +39,13 @@ _COMMON: Mapping[str, Check] = {
     "n": only(1, what=_ONE_CHOICE),
     "user": text,
     "metadata": mapping,
-    "frequency_penalty": only(0),
-    "presence_penalty": only(0),
-    "repetition_penalty": only(1),
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "repetition_penalty": number(0, 2, above_low=True),
     "length_penalty": only(1),
-    "min_p": only(0),
-    "logit_bias": only({}),
+    "min_p": number(0, 1),
+    "logit_bias": logit_bias,
+    "priority": integer(-(2**31), 2**31 - 1),
     "use_beam_search": only(False),
     "skip_special_tokens": only(True),
     "spaces_between_special_tokens": only(True),
@@ -59,8 +60,8 @@ CHAT_FIELDS: Mapping[str, Check] = {
     **_COMMON,
     "messages": check_messages,
     "max_completion_tokens": integer(1),
-    "logprobs": only(False, what=_LOGPROBS),
-    "top_logprobs": only(0, what=_LOGPROBS),
+    "logprobs": flag,
+    "top_logprobs": integer(0, 20),
     "tools": only([], what="tools are not supported"),
     "tool_choice": only("none", "auto", what="tools are not supported"),
     "parallel_tool_calls": flag,
@@ -78,7 +79,7 @@ COMPLETION_FIELDS: Mapping[str, Check] = {
     "best_of": only(1, what=_ONE_CHOICE),
     "echo": only(False, what="echoing the prompt is not supported"),
     "suffix": only("", what="a suffix is not supported"),
-    "logprobs": only(what=_LOGPROBS),
+    "logprobs": integer(0, 20),
 }
 
 

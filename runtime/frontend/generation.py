@@ -4,6 +4,7 @@ Everything that happens per token happens here, in the callback of the connectio
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from runtime.call import Call
 from runtime.errors import MalformedFrame, RuntimeFault
 from runtime.frontend.measure import Measure
 from runtime.frontend.text import TextStream
-from runtime.protocol import FinishReason, GenerateRequest, TokenDelta
+from runtime.protocol import FinishReason, GenerateRequest, TokenDelta, TokenLogprobs
 
 _decode = msgspec.msgpack.Decoder(TokenDelta).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -33,6 +34,10 @@ class Answer(Protocol):
 
     def text(self, text: str) -> None:
         """Take the next piece, never empty."""
+        ...
+
+    def scored(self, tokens: Sequence[TokenLogprobs]) -> None:
+        """Take the probabilities of tokens; their text comes next, if they have any."""
         ...
 
     def finish(self, text: str, reason: FinishReason, usage: Usage) -> None:
@@ -113,6 +118,8 @@ class Generation:
         if token_ids:
             self._tokens += token_ids
             self._measure.tokens(len(token_ids))
+        if delta.logprobs is not None:
+            self._answer.scored(delta.logprobs[:used])
         if reason is not None:
             self._complete(text, reason)
         elif text:

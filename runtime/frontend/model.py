@@ -34,6 +34,8 @@ class ServedModel:
         self.card = card
         self.tokenizer = tokenizer
         self.created = created
+        self.extras = frozenset(card.extras)
+        """What its engines do of `runtime.protocol.NEUTRAL`, all of them."""
         self.left_at: float | None = None
         """When its last worker left, on the directory's clock; None while there is one."""
         self._routes: tuple[Route, ...] = ()

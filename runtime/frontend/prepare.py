@@ -1,11 +1,14 @@
 """A checked request into the tokens and the sampling that a worker is sent."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from runtime.frontend.errors import ApiError, bad_field
 from runtime.frontend.model import ServedModel
 from runtime.frontend.template import TemplateFault
 from runtime.frontend.text import TextStream
 from runtime.frontend.wanted import Wanted
-from runtime.protocol import GenerateRequest, Sampling
+from runtime.protocol import NEUTRAL, GenerateRequest, Sampling
 
 
 async def prepare(model: ServedModel, wanted: Wanted, *, request_id: str) -> GenerateRequest:
@@ -26,8 +29,34 @@ async def prepare(model: ServedModel, wanted: Wanted, *, request_id: str) -> Gen
         seed=wanted.seed,
         ignore_eos=wanted.ignore_eos,
         stop_token_ids=wanted.stop_token_ids,
+        **_extras(model, wanted),
     )
     return GenerateRequest(request_id=request_id, token_ids=token_ids, sampling=sampling)
+
+
+def _extras(model: ServedModel, wanted: Wanted) -> dict[str, Any]:
+    """Return what not every engine does; raises ApiError for what the model's workers do not."""
+    chosen: dict[str, Any] = {}
+    for name, neutral in NEUTRAL.items():
+        value = getattr(wanted, name)
+        if value is None:
+            continue
+        if name in model.extras:
+            chosen[name] = value
+        elif value != neutral:
+            raise bad_field(
+                name,
+                f"the engines of model {model.card.name!r} do not support it",
+                code="unsupported_value",
+            )
+    _check_bias(wanted.logit_bias or {}, limit=model.tokenizer.token_limit)
+    return chosen
+
+
+def _check_bias(bias: Mapping[int, float], *, limit: int) -> None:
+    highest = max(bias, default=0)
+    if highest >= limit:
+        raise bad_field("logit_bias", f"token {highest} is not below {limit}")
 
 
 def text_stream(model: ServedModel, wanted: Wanted) -> TextStream:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runtime.frontend.generation import Usage
+from runtime.frontend.scores import ChatScores, CompletionScores, Scores
 from runtime.protocol import FinishReason
 
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
@@ -25,13 +26,20 @@ class Shape(ABC):
     id_prefix = ""
     before_text = b""
     after_text = b""
+    scores: type[Scores]
+    """Makes what tells the probabilities of tokens."""
 
     def __init__(self, request_id: str, *, model: str, created: int) -> None:
+        self.request_id = request_id
         self._facts = {"id": f"{self.id_prefix}{request_id}", "created": created, "model": model}
 
     @abstractmethod
-    def choice(self, text: str, reason: FinishReason) -> Mapping[str, Any]:
+    def choice(self, text: str, reason: FinishReason, scores: Any = None) -> Mapping[str, Any]:
         """Return the one choice of a whole response."""
+
+    @abstractmethod
+    def text_choice(self, text: str, scores: Any) -> Mapping[str, Any]:
+        """Return the choice of a chunk with text and the probabilities of its tokens."""
 
     @abstractmethod
     def last_choice(self, reason: FinishReason) -> Mapping[str, Any]:
@@ -41,9 +49,9 @@ class Shape(ABC):
         """Return the choice of the chunk before the first text, if there is one."""
         return None
 
-    def whole(self, text: str, reason: FinishReason, usage: Usage) -> bytes:
+    def whole(self, text: str, reason: FinishReason, usage: Usage, *, scores: Any = None) -> bytes:
         """Return a response that is not streamed."""
-        choices = [self.choice(text, reason)]
+        choices = [self.choice(text, reason, scores)]
         body = {**self._facts, "object": self.object_name, "choices": choices}
         return _encode({**body, "usage": usage_body(usage)})
 
@@ -71,11 +79,16 @@ class ChatShape(Shape):
     id_prefix = "chatcmpl-"
     before_text = b'"delta":{"content":'
     after_text = b"}"
+    scores = ChatScores
 
-    def choice(self, text: str, reason: FinishReason) -> Mapping[str, Any]:
+    def choice(self, text: str, reason: FinishReason, scores: Any = None) -> Mapping[str, Any]:
         """Return the assistant's message."""
         message = {"role": "assistant", "content": text, "refusal": None}
-        return {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        return {"index": 0, "message": message, "logprobs": scores, "finish_reason": reason}
+
+    def text_choice(self, text: str, scores: Any) -> Mapping[str, Any]:
+        """Return a delta."""
+        return {"index": 0, "delta": {"content": text}, "logprobs": scores, "finish_reason": None}
 
     def last_choice(self, reason: FinishReason) -> Mapping[str, Any]:
         """Return an empty delta."""
@@ -94,10 +107,17 @@ class CompletionShape(Shape):
     chunk_name = "text_completion"
     id_prefix = "cmpl-"
     before_text = b'"text":'
+    scores = CompletionScores
 
-    def choice(self, text: str, reason: FinishReason) -> Mapping[str, Any]:
+    def choice(
+        self, text: str, reason: FinishReason | None, scores: Any = None
+    ) -> Mapping[str, Any]:
         """Return the text."""
-        return {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
+        return {"index": 0, "text": text, "logprobs": scores, "finish_reason": reason}
+
+    def text_choice(self, text: str, scores: Any) -> Mapping[str, Any]:
+        """Return the text."""
+        return self.choice(text, None, scores)
 
     def last_choice(self, reason: FinishReason) -> Mapping[str, Any]:
         """Return an empty text."""

@@ -17,6 +17,7 @@ from runtime.frontend.detokenizer import (
     special_ids,
 )
 from runtime.frontend.template import ChatTemplate, TemplateFault
+from runtime.frontend.token_names import TokenNames
 
 _LONG_TEXT = 4096  # characters, about 2 ms of encoding: longer ones are encoded in a thread
 
@@ -37,6 +38,7 @@ class ModelTokenizer:
         self._vocabulary = Vocabulary(tokenizer) if is_byte_level(tokenizer) else None
         self.token_limit = max(tokenizer.get_vocab().values(), default=-1) + 1
         """Every token is below it."""
+        self.names = TokenNames(tokenizer, self._special, self._vocabulary)
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Return the tokens of *text*; a long one does not hold up the event loop."""

@@ -28,6 +28,14 @@ class Wanted:
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     ignore_eos: bool = False
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[int, float] | None = None
+    logprobs: int | None = None
+    """How many likely tokens to show with each; None shows no probabilities."""
+    priority: int = 0
     stream: bool = False
     include_usage: bool = False
 
@@ -43,6 +51,11 @@ def parse_chat(body: bytes) -> Wanted:
     limit = values.pop("max_completion_tokens", None)
     if limit is not None:
         values["max_tokens"] = limit
+    shown = values.pop("top_logprobs", 0)
+    if values.pop("logprobs", False):
+        values["logprobs"] = shown
+    elif shown:
+        raise bad_field("top_logprobs", "is allowed only with logprobs")
     return _wanted(values)
 
 
