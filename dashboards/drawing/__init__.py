@@ -1,0 +1,1 @@
+"""Tables as charts: pure functions that return Vega-Lite specifications as plain data."""

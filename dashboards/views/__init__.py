@@ -1,0 +1,1 @@
+"""The pages themselves: what is shown where, and nothing else."""

@@ -1,0 +1,89 @@
+"""What every page is put into: the journal or what to do without one, the time, the refreshing."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from dashboards.drawing.parts import Spec
+from dashboards.reading.look import Look
+from dashboards.reading.source import OBSERVE, Source
+from dashboards.reading.window import Span, Window
+from planner.core.units import format_duration
+from planner.errors import PlannerError
+
+REFRESH_SECONDS = 5.0
+_TIMES: dict[str, float | None] = {
+    "1h": 3600.0,
+    "6h": 6 * 3600.0,
+    "24h": 86400.0,
+    "7d": 7 * 86400.0,
+    "all": None,
+}
+
+
+def page(title: str, show: Callable[[Source, Span], None], *, timed: bool = True) -> None:
+    """Show *title*, a choice of time if *timed*, and what *show* makes of the journal.
+
+    The part with figures refreshes itself; without a journal it says which command makes one.
+    """
+    st.title(title)
+    seconds = _chosen_time() if timed else None
+    st.fragment(_guarded, run_every=REFRESH_SECONDS)(show, seconds)
+
+
+def _guarded(show: Callable[[Source, Span], None], seconds: float | None) -> None:
+    try:
+        source = Source.from_environment()
+        span = source.span(seconds)
+        if span is None:
+            empty(f"No decision is in {source.path} yet.", OBSERVE)
+        else:
+            show(source, span)
+    except PlannerError as error:
+        empty(f"{error}.", error.hint)
+
+
+def _chosen_time() -> float | None:
+    chosen = st.segmented_control(
+        "Time before the last decision", list(_TIMES), default="1h", key="time",
+        required=True, bind="query-params",
+    )  # fmt: skip
+    return _TIMES[chosen or "1h"]
+
+
+def empty(told: str, command: str | None) -> None:
+    """Say what is missing, and the *command* that makes it."""
+    st.info(told, icon=":material/info:")
+    if command:
+        st.caption("To fill this page, run:")
+        st.code(command, language="shell", wrap_lines=True)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Source: repr, Span: repr})
+def _kept(source: Source, span: Span) -> tuple[Window, Sequence[Look]]:
+    """Return the looks and the changes of *span*; read again only when there are new ones."""
+    return source.window(span), source.changes(span)
+
+
+def looks(source: Source, span: Span) -> tuple[Window, Sequence[Look]]:
+    """Return the window of *span* and the decisions in it that changed the fleet."""
+    return _kept(source, span)
+
+
+def as_of(window: Window) -> None:
+    """Say how old the figures are, and how many decisions they come from."""
+    age = max(0.0, time.time() - window.span.until)
+    every = "" if window.is_whole else f", of which every {window.every}th is read"
+    st.caption(
+        f"As of {format_duration(age)} ago · {window.span.decisions:,} decisions{every} · "
+        f"the planner {window.latest.mode}"
+    )
+
+
+def chart(spec: Spec, title: str, *, told: str | None = None) -> None:
+    """Show a chart under its *title*, with a line below of what it says."""
+    st.markdown(f"**{title}**")
+    st.vega_lite_chart(spec, width="stretch", alt=title)
+    if told:
+        st.caption(told)
