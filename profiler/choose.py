@@ -6,6 +6,7 @@ from itertools import product
 from math import inf
 
 from planner.core.demand import engine_share
+from planner.core.engine import EngineModel
 from planner.core.feasibility import infeasible, nearest_feasible
 from planner.core.policy import AGGREGATED, DISAGGREGATED
 from planner.core.profile import Parallelism, Profile
@@ -13,7 +14,7 @@ from planner.core.role import Role
 from planner.core.sizing import Sizing, size
 from planner.core.sla import Sla
 from planner.core.workload import Workload
-from planner.errors import SlaInfeasible
+from planner.errors import ConfigError, SlaInfeasible
 
 REFERENCE_GPUS = 512
 """GPUs of the fleet that topologies are compared at: so many that rounding hardly counts."""
@@ -115,14 +116,26 @@ def _topology(
             break
         try:
             sizing = size(profile, sla, workload, roles=roles, parallelism=chosen)
-        except SlaInfeasible:
+        except (SlaInfeasible, ConfigError):  # of a nearest target that no SLA may have
             continue
         if best is None or (sizing.gpus, -sizing.attainment) < (best.gpus, -best.attainment):
             best = sizing
     if best is not None:
         return Topology(sizing=best, rate_rps=workload.rate_rps)
-    engines = {role: [entry.engine for entry in profile.engines] for role in roles}
-    return infeasible(engines, sla, workload)
+    return _refusal(profile, sla, workload, roles=roles)
+
+
+def _refusal(
+    profile: Profile, sla: Sla, workload: Workload, *, roles: frozenset[Role]
+) -> SlaInfeasible:
+    try:
+        return infeasible(_engines(profile, roles), sla, workload)
+    except ConfigError as error:  # the nearest target would be longer than any may be
+        return SlaInfeasible(f"{sla}: no number of replicas meets it, nor would {error}")
+
+
+def _engines(profile: Profile, roles: frozenset[Role]) -> dict[Role, list[EngineModel]]:
+    return {role: [entry.engine for entry in profile.engines] for role in Role if role in roles}
 
 
 def _by_work(
@@ -180,11 +193,10 @@ def _nearest_of(
     profile: Profile, sla: Sla, workload: Workload, *, roles: frozenset[Role]
 ) -> Sla | None:
     """Return the nearest SLA that *roles* meet; None where it takes more than a looser target."""
-    engines = {role: [entry.engine for entry in profile.engines] for role in Role if role in roles}
-    near = nearest_feasible(engines, sla, workload)
     try:
+        near = nearest_feasible(_engines(profile, roles), sla, workload)
         size(profile, near, workload, roles=roles)
-    except SlaInfeasible:
+    except (SlaInfeasible, ConfigError):
         return None
     return near
 
