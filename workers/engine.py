@@ -3,13 +3,14 @@
 Tokens go in and come out; text, routing and the decision where to prefill are made elsewhere.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
-from runtime.protocol import GenerateRequest, TokenDelta
+from runtime.errors import InvalidRequest
+from runtime.protocol import GenerateRequest, Sampling, TokenDelta, extras
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,13 @@ class Prefilled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     transfer: dict[str, Any]
     """Opaque to everything but the two engines."""
     cached_tokens: int = 0
+
+
+def check_extras(sampling: Sampling, known: Collection[str]) -> None:
+    """Raise InvalidRequest when *sampling* asks for something that is not in *known*."""
+    for name in extras(sampling):
+        if name not in known:
+            raise InvalidRequest(f"{name}: this engine does not support it")
 
 
 class Engine(Protocol):

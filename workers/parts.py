@@ -39,6 +39,8 @@ class Capacity:
     kv_blocks: int
     max_num_seqs: int
     token_budget: int
+    extras: tuple[str, ...] = ()
+    """What it does of `runtime.protocol.NEUTRAL`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Equipment:
             kv_block_size=found.kv_block_size,
             total_kv_blocks=found.kv_blocks,
             max_num_seqs=found.max_num_seqs,
+            extras=found.extras,
         )
         return replace(self, card=card, token_budget=found.token_budget)
 

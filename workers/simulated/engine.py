@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from planner.core.engine import EngineModel
 from runtime.errors import Cancelled
 from runtime.protocol import FinishReason, GenerateRequest, Sampling, TokenDelta
-from workers.engine import EngineStats, Prefilled
+from workers.engine import EngineStats, Prefilled, check_extras
 from workers.simulated.follower import Follower
 from workers.simulated.outbox import Outbox
 from workers.simulated.scheduler import Limits, Scheduler, Step
@@ -93,7 +93,8 @@ class SimulatedEngine:
             raise Cancelled(f"request {request.request_id} was aborted")
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[TokenDelta, None]:
-        """Yield tokens as the steps produce them."""
+        """Yield tokens as the steps produce them. They are drawn, so nothing else shapes them."""
+        check_extras(request.sampling, ())
         if request.resumed >= request.sampling.max_tokens:
             yield TokenDelta(token_ids=[], finish_reason=FinishReason.LENGTH)
             return

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
-from runtime.protocol import FinishReason, GenerateRequest, TokenDelta
-from workers.engine import EngineStats, Prefilled
+from runtime.protocol import FinishReason, GenerateRequest, TokenDelta, TokenLogprobs
+from workers.engine import EngineStats, Prefilled, check_extras
 from workers.parts import Capacity
 from workers.vllm.prefix import PrefixIndex
-from workers.vllm.sampling import PREFILL, is_usable, sampling_arguments
+from workers.vllm.sampling import PREFILL, PRIORITY, is_usable, sampling_arguments
 from workers.vllm.totals import Totals
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Piece(NamedTuple):
     cached_tokens: int = 0
     transfer: dict[str, Any] | None = None
     """Where the KV of the prompt is, with the last piece of a prefill for another engine."""
+    logprobs: list[TokenLogprobs] | None = None
 
 
 class Llm(Protocol):
@@ -56,7 +57,7 @@ class Llm(Protocol):
         ...
 
     def generate(
-        self, request_id: str, token_ids: list[int], sampling: dict[str, Any]
+        self, request_id: str, token_ids: list[int], sampling: dict[str, Any], *, priority: int = 0
     ) -> AsyncGenerator[Piece, None]:
         """Yield pieces until one says why it finished; closing it aborts the request.
 
@@ -129,6 +130,7 @@ class VllmEngine:
             yield TokenDelta(token_ids=[], finish_reason=FinishReason.LENGTH)
             return
         self._check(request)
+        check_extras(request.sampling, self.capacity.extras)
         request = self._with_usable_transfer(request)
         sampling = sampling_arguments(request)
         async with aclosing(self._pieces(request, sampling)) as pieces:
@@ -140,6 +142,7 @@ class VllmEngine:
                     token_ids=piece.token_ids,
                     finish_reason=self._reason(piece),
                     cached_tokens=piece.cached_tokens if is_first else None,
+                    logprobs=piece.logprobs,
                 )
                 is_first = False
 
@@ -189,7 +192,9 @@ class VllmEngine:
         totals, prompt = self._totals, len(request.token_ids)
         totals.begin(request.request_id, prompt, is_remote=request.transfer is not None)
         produced = 0
-        made = self._loaded.generate(request.request_id, request.token_ids, sampling)
+        made = self._loaded.generate(
+            request.request_id, request.token_ids, sampling, priority=self._priority(request)
+        )
         try:
             async with aclosing(made) as pieces:
                 async for piece in pieces:
@@ -202,6 +207,10 @@ class VllmEngine:
                     yield piece
         finally:
             totals.end(request.request_id)
+
+    def _priority(self, request: GenerateRequest) -> int:
+        """Return the request's priority; one that serves by arrival still prefills for others."""
+        return request.sampling.priority if PRIORITY in self.capacity.extras else 0
 
     def _check(self, request: GenerateRequest) -> None:
         """Raise InvalidRequest for a prompt that leaves no room for a token."""

@@ -5,7 +5,7 @@ Written for vLLM 0.32.0. Importing it imports vLLM, which takes seconds and read
 
 import logging
 import multiprocessing
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -18,8 +18,10 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from runtime.errors import InvalidRequest, RuntimeFault, StreamBroken
+from runtime.protocol import TokenLogprobs
 from workers.parts import Capacity
 from workers.vllm.engine import Piece
+from workers.vllm.sampling import EXTRAS, PRIORITY
 from workers.vllm.stat_logger import Record, logger_class
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class AsyncLlm:
         return bool(self._engine.errored)
 
     async def generate(
-        self, request_id: str, token_ids: list[int], sampling: dict[str, Any]
+        self, request_id: str, token_ids: list[int], sampling: dict[str, Any], *, priority: int = 0
     ) -> AsyncGenerator[Piece, None]:
         """Yield pieces until one is finished. Raises InvalidRequest, StreamBroken, RuntimeFault."""
         try:
@@ -57,9 +59,10 @@ class AsyncLlm:
                 output_kind=RequestOutputKind.DELTA,
             )
             prompt = tokens_input(token_ids)
-            async with aclosing(self._engine.generate(prompt, params, request_id)) as outputs:
+            made = self._engine.generate(prompt, params, request_id, priority=priority)
+            async with aclosing(made) as outputs:
                 async for output in outputs:
-                    yield _piece(output)
+                    yield _piece(output, params)
         except (VLLMClientError, ValueError, TypeError) as error:
             raise InvalidRequest(f"vLLM refuses the request: {_line(error)}") from error
         except EngineDeadError as error:
@@ -116,14 +119,29 @@ def _parser() -> Any:
     return AsyncEngineArgs.add_cli_args(_Parser(prog="vllm", add_help=False))
 
 
-def _piece(output: Any) -> Piece:
+def _piece(output: Any, params: Any) -> Piece:
     made = output.outputs[0]
     return Piece(
         token_ids=list(made.token_ids),
         finish=made.finish_reason if output.finished else None,
         cached_tokens=output.num_cached_tokens or 0,
         transfer=output.kv_transfer_params if output.finished else None,
+        logprobs=None
+        if made.logprobs is None
+        else _logprobs(made.token_ids, made.logprobs, likeliest=params.logprobs),
     )
+
+
+def _logprobs(
+    token_ids: Sequence[int], told: Sequence[Mapping[int, Any]], *, likeliest: int
+) -> list[TokenLogprobs]:
+    """Return each token's, then the likeliest ones': vLLM tells the chosen one among them."""
+    found = []
+    for token, ranked in zip(token_ids, told, strict=False):  # an abort comes without tokens
+        pairs = [(who, float(each.logprob)) for who, each in ranked.items()]
+        pairs.sort(key=lambda pair: -pair[1])
+        found.append([(token, float(ranked[token].logprob)), *pairs[:likeliest]])
+    return found
 
 
 def _defaults(model: Any) -> dict[str, Any]:
@@ -140,6 +158,7 @@ def _capacity(config: Any) -> Capacity:
         kv_blocks=config.cache_config.num_gpu_blocks - 1,  # one is kept empty
         max_num_seqs=config.scheduler_config.max_num_seqs,
         token_budget=config.scheduler_config.max_num_batched_tokens,
+        extras=(*EXTRAS, *((PRIORITY,) if config.scheduler_config.policy == PRIORITY else ())),
     )
 
 

@@ -11,6 +11,12 @@ PREFILL: dict[str, Any] = {
 }
 """Computes a prompt for another engine. The one token that this yields is dropped."""
 
+EXTRAS = ("min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "logit_bias",
+          "logprobs")  # fmt: skip
+"""What vLLM does of `runtime.protocol.NEUTRAL` whatever its arguments; these are its names too."""
+PRIORITY = "priority"
+"""What it does only with ``--scheduling-policy priority``; no sampling parameter there."""
+
 _NEEDED = frozenset({"remote_engine_id", "remote_request_id", "remote_host", "remote_port",
                      "remote_block_ids", "tp_size"})  # fmt: skip
 
@@ -31,6 +37,7 @@ def sampling_arguments(request: GenerateRequest) -> dict[str, Any]:
         "seed": None if sampling.seed is None else sampling.seed + resumed,
         "ignore_eos": sampling.ignore_eos,
         "stop_token_ids": list(sampling.stop_token_ids) or None,
+        **{name: getattr(sampling, name) for name in EXTRAS},
     }
     if request.transfer is not None:
         chosen["extra_args"] = {"kv_transfer_params": request.transfer}

@@ -20,7 +20,14 @@ from runtime.frontend.frontend import Frontend, FrontendOptions
 from runtime.frontend.relay import RelayLimits
 from runtime.messaging.memory import MemoryExchange, MemoryPlane
 from runtime.models import encode_entry, model_entry, model_key
-from runtime.protocol import FinishReason, GenerateRequest, ModelCard, TokenDelta
+from runtime.protocol import (
+    NEUTRAL,
+    FinishReason,
+    GenerateRequest,
+    ModelCard,
+    TokenDelta,
+    TokenLogprobs,
+)
 from runtime.runtime import DistributedRuntime
 
 if TYPE_CHECKING:
@@ -132,6 +139,7 @@ class Worker:
         self.stopped = asyncio.Event()
         self.tokens_a_delta = 1
         self.loses_the_end = False
+        self.extras = tuple(NEUTRAL)
         self.runtime: DistributedRuntime
         self.served: ServedEndpoint
         self.key = ""
@@ -146,6 +154,7 @@ class Worker:
             context_length=512,
             eos_token_ids=(END,),
             checksum=checksum,
+            extras=self.extras,
         )
         entry = model_entry(card, component=component, endpoint="generate")
         namespace = self.runtime.config.namespace
@@ -170,6 +179,15 @@ class Worker:
         if fault is not None:
             raise fault
 
+    def logprobs(self, token_ids: list[int], likeliest: int | None) -> list[TokenLogprobs] | None:
+        """Every token is followed in likelihood by those with the ids after its own."""
+        if likeliest is None:
+            return None
+        return [
+            [(token, -0.5), *((token + rank, -0.5 * (rank + 1)) for rank in range(likeliest))]
+            for token in token_ids
+        ]
+
     async def deltas(
         self, request: GenerateRequest, context: Context, breaks_at: int | None
     ) -> AsyncIterator[TokenDelta]:
@@ -191,7 +209,10 @@ class Worker:
                 reason = FinishReason.LENGTH
             cached = 3 if at == 0 else None
             yield TokenDelta(
-                token_ids=token_ids[at:end], finish_reason=reason, cached_tokens=cached
+                token_ids=token_ids[at:end],
+                finish_reason=reason,
+                cached_tokens=cached,
+                logprobs=self.logprobs(token_ids[at:end], request.sampling.logprobs),
             )
             if reason is not None:
                 return
@@ -228,8 +249,15 @@ class Deployment:
         self.http = aiohttp.ClientSession(self.frontend.url)
         await self.closing.enter_async_context(self.http)
 
-    async def worker(self, *, component: str = "decode", checksum: str = "1") -> Worker:
+    async def worker(
+        self,
+        *,
+        component: str = "decode",
+        checksum: str = "1",
+        extras: tuple[str, ...] = tuple(NEUTRAL),
+    ) -> Worker:
         worker = Worker(self, self.tokenizer)
+        worker.extras = extras
         self.workers.append(worker)
         await worker.start(component, checksum=checksum, folder=self.folder)
         return worker

@@ -1,9 +1,11 @@
 """The `Engine` around vLLM, with a vLLM made of promises."""
 
 import asyncio
+import dataclasses
 import threading
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
@@ -14,8 +16,9 @@ from workers.vllm.prefix import PrefixIndex, Stored
 from workers.vllm.totals import Totals
 
 CAPACITY = Capacity(
-    context_length=100, kv_block_size=2, kv_blocks=50, max_num_seqs=4, token_budget=64
-)
+    context_length=100, kv_block_size=2, kv_blocks=50, max_num_seqs=4, token_budget=64,
+    extras=("logprobs", "min_p"),
+)  # fmt: skip
 TRANSFER = {"do_remote_prefill": True, "remote_engine_id": "e", "remote_request_id": "r",
             "remote_host": "h", "remote_port": 1, "remote_block_ids": [[1]],
             "tp_size": 1}  # fmt: skip
@@ -28,13 +31,15 @@ class FakeLlm:
         self.capacity = CAPACITY
         self.is_failed = False
         self.asked: list[dict[str, object]] = []
+        self.priorities: list[int] = []
         self.closed: list[str] = []
         self.is_closed = False
         self._pieces = pieces
         self._aborted = asyncio.Event()
 
-    async def generate(self, request_id, token_ids, sampling):
+    async def generate(self, request_id, token_ids, sampling, *, priority=0):
         self.asked.append(sampling)
+        self.priorities.append(priority)
         try:
             for piece in self._pieces:
                 yield piece
@@ -110,6 +115,31 @@ async def test_pieces_become_deltas_and_are_counted(started):
     assert stats.steps.prefilled_tokens == 6
     assert stats.steps.decoded_tokens == 3
     assert stats.steps.kv_tokens_read == 11 + 12 + 13
+
+
+async def test_probabilities_pass_through(started):
+    told = [[(7, -0.1), (8, -0.2)]]
+    engine, _llm = await started(Piece([7], logprobs=told), Piece([1], "stop", logprobs=told))
+    deltas = await collect(engine, request())
+    assert [delta.logprobs for delta in deltas] == [told, told]
+
+
+async def test_what_the_loaded_engine_does_not_do_is_refused(started):
+    engine, llm = await started(Piece([7], "stop"))
+    asked = request()
+    wanted = msgspec.structs.replace(asked.sampling, min_p=0.5, priority=2)
+    with pytest.raises(InvalidRequest, match="priority: this engine"):
+        await collect(engine, msgspec.structs.replace(asked, sampling=wanted))
+    assert llm.asked == []
+
+
+@pytest.mark.parametrize(("extras", "given"), [(("priority",), 5), ((), 0)])
+async def test_a_prefill_has_its_priority_where_the_engine_has_any(started, extras, given):
+    engine, llm = await started(Piece([7], "length", transfer=TRANSFER))
+    llm.capacity = dataclasses.replace(CAPACITY, extras=extras)
+    sampling = Sampling(max_tokens=4, priority=5, logprobs=1)
+    await engine.prefill(msgspec.structs.replace(request(), sampling=sampling))
+    assert llm.priorities == [given]
 
 
 async def test_an_aborted_request_ends_without_a_reason(started):

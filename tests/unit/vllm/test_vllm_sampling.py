@@ -29,6 +29,14 @@ CASES = [
         id="all",
     ),
     pytest.param(
+        request(max_tokens=5, min_p=0.1, frequency_penalty=0.0, presence_penalty=1.0,
+                repetition_penalty=1.0, logit_bias={7: -2.0}, logprobs=0, priority=3),
+        {"max_tokens": 5, "min_tokens": 0, "ignore_eos": False, "min_p": 0.1,
+         "frequency_penalty": 0.0, "presence_penalty": 1.0, "repetition_penalty": 1.0,
+         "logit_bias": {7: -2.0}, "logprobs": 0},
+        id="extras; priority goes another way",
+    ),
+    pytest.param(
         request(max_tokens=9, min_tokens=2, seed=7, resumed=3),
         {"max_tokens": 6, "min_tokens": 0, "seed": 10, "ignore_eos": False},
         id="resumed",

@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
-from runtime.protocol import FinishReason, GenerateRequest, Sampling
+from runtime.protocol import NEUTRAL, FinishReason, GenerateRequest, Sampling
 from workers.simulated.engine import Pace, SimulatedEngine
 from workers.simulated.follower import Follower
 from workers.simulated.scheduler import Limits
@@ -83,6 +84,26 @@ async def test_a_prefix_seen_before_is_told_with_the_first_delta(make):
     assert engine.uncached_tokens(request().token_ids) == 4
     deltas = await collect(engine, request())
     assert [delta.cached_tokens for _, delta in deltas] == [96, None, None]
+
+
+ASKED = {
+    "min_p": 0.1, "frequency_penalty": 0.5, "presence_penalty": 0.5, "repetition_penalty": 1.1,
+    "logit_bias": {5: 1.0}, "logprobs": 0, "priority": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+async def test_what_it_does_not_do_is_refused_by_name(make, name):
+    engine = await make()
+    with pytest.raises(InvalidRequest, match=f"^{name}: "):
+        await collect(engine, shaped(**{name: ASKED[name]}))
+    assert len(await collect(engine, shaped(**{name: NEUTRAL[name]}))) == 3
+
+
+def shaped(**sampling) -> GenerateRequest:
+    asked = request()
+    chosen = msgspec.structs.replace(asked.sampling, **sampling)
+    return msgspec.structs.replace(asked, sampling=chosen)
 
 
 @pytest.mark.parametrize(("speedup", "ttft"), [(1.0, 0.011), (10.0, 0.0011)])
