@@ -29,6 +29,7 @@ COMMANDS = {
     "explain": "Why a decision came out as it did; what a setting or a reason means.",
     "history": "What the planner decided, latest last.",
     "chat": "Talk to the deployment.",
+    "doctor": "Test what planner needs, and say how to mend it.",
     "config": "Show the settings in force, write a file of them, or check one.",
     "completion": "Print the completion script of a shell.",
 }

@@ -1,0 +1,1 @@
+"""What `planner doctor` looks at, one part of the machine in each module."""
