@@ -28,6 +28,13 @@ def plane(
     return layered([*layers, *y.level], height=280)
 
 
+def stairs(rows: Sequence[Row], lines: Sequence[Series], axis: Axis, *, x: str) -> Spec:
+    """Return counts that stay until they change, over *x*: rows have ``x``, ``series``, ``value``."""
+    mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 2}
+    layer = _layer(rows, lines, x, axis, mark=mark, told={"strokeDash": dash(lines)})
+    return layered([layer, *axis.level])
+
+
 def _layer(
     rows: Sequence[Row], lines: Sequence[Series], x: str, y: Axis, *, mark: Spec, told: Spec
 ) -> Spec:

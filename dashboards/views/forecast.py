@@ -1,1 +1,88 @@
-"""Page."""
+"""Were the forecasts right: what was expected against what came, and the headroom learned."""
+
+import streamlit as st
+
+from dashboards.drawing.palette import series
+from dashboards.drawing.parts import Axis
+from dashboards.drawing.timelines import timeline
+from dashboards.reading.source import Source
+from dashboards.reading.window import Span
+from dashboards.summaries.forecasts import (
+    LINES,
+    Accuracy,
+    History,
+    accuracy,
+    forecast_rows,
+    headroom_rows,
+    histories,
+    policy_of,
+)
+from dashboards.summaries.service import length_rows, load_rows
+from dashboards.views.frame import as_of, chart, empty, looks, page
+from planner.core.role import Role
+from planner.core.units import format_duration, format_share
+
+# Decisions that are decided again: two hours of them take about two seconds.
+_MOST = 1_500
+_REFRESH_SECONDS = 60.0
+
+
+def show(source: Source, span: Span) -> None:
+    """Show the forecasts of *span*, as far as the latest run made them."""
+    window, _ = looks(source, span)
+    as_of(window)
+    run = window.latest.run
+    known = _histories(source, run, span.last, min(_MOST, span.decisions))
+    if known is None:
+        empty(
+            "The latest run decided without a profile, so it made no forecasts.",
+            "planner run --observe --sla ttft=200ms,itl=20ms --profile llama-3.1-8b-fp8-h200",
+        )
+    else:
+        _roles(known)
+        if span.decisions > _MOST:
+            st.caption(f"Of the last {_MOST:,} decisions of run {run}.")
+    st.subheader("What the forecasts are made of")
+    chart(timeline(load_rows(window.looks), series("arrived"), Axis("requests/s")), "Requests")
+    lengths = length_rows(window.looks)
+    chart(
+        timeline(lengths, series("ISL", "OSL"), Axis("tokens, mean")),
+        "Lengths: drift of ISL and OSL",
+    )
+
+
+def _roles(known: dict[Role, History]) -> None:
+    judged = [one for role, history in known.items() if (one := accuracy(role, history))]
+    if not judged:
+        st.info("No forecast has come due yet: they look one cold start ahead.",
+                icon=":material/hourglass_empty:")  # fmt: skip
+    else:
+        st.table([_row(one) for one in judged], hide_index=True, border="horizontal")
+    for role, history in known.items():
+        spec = timeline(forecast_rows(history), series(*LINES), Axis("replicas of work"))
+        chart(spec, f"{role}: forecast, drawn at the time that it was made for")
+    spec = timeline(headroom_rows(known), series(*(role.value for role in known)),
+                    Axis("times the forecast", from_zero=False))  # fmt: skip
+    chart(spec, "Headroom learned from past errors")
+
+
+def _row(one: Accuracy) -> dict[str, object]:
+    return {
+        "role": one.role.value,
+        "looks ahead": format_duration(one.horizon_seconds),
+        "mean error": format_share(one.error),
+        "bias": f"{one.bias:+.1%}",
+        "covered by headroom": format_share(one.covered),
+        "headroom now": f"{one.headroom:.2f}x",
+        "intervals": one.judged,
+    }
+
+
+@st.cache_resource(max_entries=4, show_spinner="Deciding again on what was seen ...",
+                   hash_funcs={Source: repr})  # fmt: skip
+def _histories(source: Source, run: int, last: int, most: int) -> dict[Role, History] | None:  # noqa: ARG001 - a new decision is another result
+    policy = next((policy_of(one) for one in source.runs() if one.id == run), None)
+    return None if policy is None else histories(source.records(run, most=most), *policy)
+
+
+page("Forecast", show, every=_REFRESH_SECONDS)

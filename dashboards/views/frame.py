@@ -11,6 +11,7 @@ from dashboards.reading.source import OBSERVE, Source
 from dashboards.reading.window import Span, Window
 from planner.core.units import format_duration
 from planner.errors import PlannerError
+from planner.journal import Run
 
 REFRESH_SECONDS = 5.0
 _TIMES: dict[str, float | None] = {
@@ -22,14 +23,20 @@ _TIMES: dict[str, float | None] = {
 }
 
 
-def page(title: str, show: Callable[[Source, Span], None], *, timed: bool = True) -> None:
-    """Show *title*, a choice of time if *timed*, and what *show* makes of the journal.
+def page(
+    title: str, show: Callable[[Source, Span], None], *, every: float | None = REFRESH_SECONDS
+) -> None:
+    """Show *title*, a choice of time, and what *show* makes of the journal.
 
-    The part with figures refreshes itself; without a journal it says which command makes one.
+    The part with figures refreshes itself *every* so many seconds, with None when asked to;
+    without a journal it says which command makes one.
     """
     st.title(title)
-    seconds = _chosen_time() if timed else None
-    st.fragment(_guarded, run_every=REFRESH_SECONDS)(show, seconds)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        seconds = _chosen_time()
+        if every is None:
+            st.button("Refresh", icon=":material/refresh:", key="refresh")
+    st.fragment(_guarded, run_every=every)(show, seconds)
 
 
 def _guarded(show: Callable[[Source, Span], None], seconds: float | None) -> None:
@@ -87,3 +94,9 @@ def chart(spec: Spec, title: str, *, told: str | None = None) -> None:
     st.vega_lite_chart(spec, width="stretch", alt=title)
     if told:
         st.caption(told)
+
+
+def latest_run(source: Source) -> Run | None:
+    """Return the last run in the journal; None before any."""
+    runs = source.runs()
+    return runs[-1] if runs else None
