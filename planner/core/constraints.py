@@ -1,7 +1,6 @@
 """What becomes of needs: held on the way down, bounded, and fitted into the GPU budget."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from planner.core.budget import fitted, started
 from planner.core.observation import Observation
@@ -36,7 +35,7 @@ def stabilized(
             memory.needs, at, float(decision.desired), window_seconds=config.hold_seconds
         )
         highs = situations[role].highs if role in situations else memory.highs
-        roles[role] = replace(memory, highs=highs, needs=needs)
+        roles[role] = memory.needing(highs=highs, needs=needs)
         calm[role] = _stabilized(config, needs, decision, at=at, known_seconds=known_seconds)
     return PolicyState(at=state.at, since=state.since, flows=state.flows, roles=roles), calm
 
@@ -65,6 +64,8 @@ def within_bounds(config: PolicyConfig, decisions: Decisions) -> Decisions:
 
 def _bounded(config: PolicyConfig, decision: Decision) -> Decision:
     bounds = config.bounds[decision.role]
+    if bounds.minimum <= decision.desired <= bounds.maximum:
+        return decision
     most = min(decision.desired, bounds.maximum)
     decision = decision.moved(Reason.TOO_MANY_REPLICAS, most, maximum=bounds.maximum)
     least = max(decision.desired, bounds.minimum)

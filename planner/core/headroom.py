@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log
 
-from planner.core.forecast import DEFAULT, Forecasts, Horizon, Member, expected, seen
+from planner.core.forecast import DEFAULT, Forecasts, Horizon, Member, expected, level_seen, seen
 from planner.core.peaks import Peaks, with_sample
 from planner.core.role import Role
 
@@ -93,18 +93,11 @@ class Series:
 
 def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
     """Return *series* having seen *interval*, and made its next forecast."""
-    at, seconds, peak = interval.at, interval.seconds, interval.peak
+    at, seconds = interval.at, interval.seconds
     lead_seconds = windows.horizon.lead_seconds
     due, promises = _due(series.promises, at, lead_seconds=lead_seconds)
     errors, judged = series.errors, series.judged_seconds
-    forecasts = seen(
-        series.forecasts,
-        at=at,
-        seconds=seconds,
-        value=peak,
-        horizon=windows.horizon,
-        weight=float(sum(interval.requests)),
-    )
+    forecasts = _forecasts(series.forecasts, interval, windows=windows)
     if due is not None and forecasts.seen_seconds > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
         errors = _with_errors(errors, interval, due=due, fade=fade)
@@ -114,11 +107,30 @@ def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
         forecasts=forecasts,
         forecast=forecast,
         bursts=with_sample(
-            series.bursts, at, peak, window_seconds=windows.burst_seconds, most=_MOST_BURSTS
+            series.bursts,
+            at,
+            forecasts.last,
+            window_seconds=windows.burst_seconds,
+            most=_MOST_BURSTS,
         ),
         promises=_promised(promises, at, forecast, lead_seconds=lead_seconds),
         errors=errors,
         judged_seconds=judged,
+    )
+
+
+def _forecasts(before: Forecasts, interval: Interval, *, windows: Windows) -> Forecasts:
+    """Return *before* having seen *interval*, at least by the members that are asked."""
+    at, seconds, peak = interval.at, interval.seconds, interval.peak
+    if windows.among == DEFAULT:
+        return level_seen(before, at=at, seconds=seconds, value=peak, horizon=windows.horizon)
+    return seen(
+        before,
+        at=at,
+        seconds=seconds,
+        value=peak,
+        horizon=windows.horizon,
+        weight=float(sum(interval.requests)),
     )
 
 
@@ -167,7 +179,9 @@ def _small_factor(series: Series) -> float:
     """Return the factor on the prior for a demand of few replicas; 1 before any was seen."""
     if not 0 < series.forecast < _SMALL_REPLICAS:
         return 1.0
-    trust = max(0.0, 1 - series.judged_seconds / _SMALL_SECONDS)
+    if series.judged_seconds >= _SMALL_SECONDS:
+        return 1.0
+    trust = 1 - series.judged_seconds / _SMALL_SECONDS
     factor: float = (_SMALL_REPLICAS / series.forecast) ** (0.5 * trust)
     return min(_MOST_SMALL_FACTOR, factor)
 
@@ -194,29 +208,30 @@ class Errors:
         judged = series.judged_seconds
         rate = sum(weights) / judged if judged else 0.0
         left = windows.prior_seconds * max(_LEAST_PRIOR, 1 - judged / windows.memory_seconds)
-        moved = _bucket_steps(_small_factor(series))
+        factor, rate = _small_factor(series), rate or 1.0
+        moved = 0 if factor == 1 else _bucket_steps(factor)
         for bucket, share in _PRIORS[role]:
-            weights[bucket + moved] += share * left * (rate or 1.0)
+            weights[bucket + moved] += share * left * rate
         return cls(tuple(accumulate(weights)))
 
     def headroom(self, late_share: float) -> float:
         """Return the factor by which demand exceeded its forecast for *late_share* of requests."""
-        wanted = (1 - late_share) * self._total
-        bucket = min(bisect_left(self.below, wanted), BUCKETS - 1)
-        start = self.below[bucket - 1] if bucket else 0.0
-        weight = self.below[bucket] - start
+        below = self.below
+        wanted = (1 - late_share) * below[-1]
+        bucket = min(bisect_left(below, wanted), BUCKETS - 1)
+        start = below[bucket - 1] if bucket else 0.0
+        weight = below[bucket] - start
         return _ratio(bucket + (min(1.0, (wanted - start) / weight) if weight else 1.0))
 
     def share_within(self, factor: float) -> float:
         """Return the share of requests for which *factor* times the forecast was enough."""
         if factor <= _LEAST_RATIO:
             return 0.0
-        position = min(float(BUCKETS), log(factor / _LEAST_RATIO) / _SPAN * BUCKETS)
+        if factor >= _MOST_RATIO:
+            return 1.0
+        position = log(factor / _LEAST_RATIO) / _SPAN * BUCKETS
         bucket = min(int(position), BUCKETS - 1)
-        start = self.below[bucket - 1] if bucket else 0.0
-        within = start + (position - bucket) * (self.below[bucket] - start)
-        return within / self._total if self._total else 1.0
-
-    @property
-    def _total(self) -> float:
-        return self.below[-1]
+        below = self.below
+        start = below[bucket - 1] if bucket else 0.0
+        within = start + (position - bucket) * (below[bucket] - start)
+        return within / below[-1] if below[-1] else 1.0

@@ -6,14 +6,12 @@ from planner.core.engine import EngineModel
 from planner.core.headroom import Errors
 from planner.core.learn import Seen, remembered
 from planner.core.need_steps import STEPS
-from planner.core.observation import Observation, RoleLoad, Traffic
+from planner.core.observation import Observation, Traffic
 from planner.core.plan import Decision, Reason
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.situation import Situation
 from planner.core.state import PolicyState
-
-_NO_LOAD = RoleLoad()
 
 
 def needs_by_sla(
@@ -37,16 +35,11 @@ def needs_by_sla(
         if target is None:
             decisions[role] = decision.judged(Reason.WARMING_UP, decision.current)
             continue
-        situations[role] = situation = Situation(
-            at=observation.at,
-            config=config,
-            target=target,
-            memory=roles[role],
-            replicas=observation.replicas(role),
-            load=observation.load.get(role, _NO_LOAD),
-            # As known before the present interval is judged: one that turns out high then raises
-            # its own decision by its demand alone, never less than one that turns out lower.
-            errors=Errors.of(role, before.demand, windows=config.windows),
+        # As known before the present interval is judged: one that turns out high then raises its
+        # own decision by its demand alone, never less than one that turns out lower.
+        errors = Errors.of(role, before.demand, windows=config.windows)
+        situations[role] = situation = Situation.of(
+            config, target, roles[role], errors=errors, observation=observation
         )
         decisions[role] = _needed(decision, situation)
     state = PolicyState(at=state.at, since=state.since, flows=seen.flows, roles=roles)

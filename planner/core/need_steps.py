@@ -94,7 +94,7 @@ def by_lateness(decision: Decision, situation: Situation) -> Decision:
     return decision.moved(
         Reason.ATTAINMENT_BELOW_TARGET,
         max(decision.desired, replicas),
-        late_share=situation.memory.late_share or 0.0,
+        late_share=situation.late_share or 0.0,
         headroom_factor=factor,
     )
 

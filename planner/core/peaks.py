@@ -1,7 +1,7 @@
 """The largest value of a sliding window, kept as the few samples that can still become it."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from operator import sub
 
 Peaks = tuple[tuple[float, float], ...]
 """(at, value) samples, older ones larger: each is the maximum of the window from it on."""
@@ -17,14 +17,18 @@ def with_sample(
     The newest sample before the window's start stays out; at most *most* are kept, near-equal
     neighbours being merged into the larger value at the later time, which can only err upwards.
     """
-    start = at - window_seconds
-    kept = [peak for peak in peaks if peak[0] > start and peak[1] > value]
-    joined = (*kept, (at, value))
+    start, first, end = at - window_seconds, 0, len(peaks)
+    while first < end and peaks[first][0] <= start:
+        first += 1
+    while first < end and peaks[end - 1][1] <= value:
+        end -= 1
+    joined = (*peaks[first:end], (at, value))
     return joined if len(joined) <= most else _merged(joined)
 
 
 def _merged(peaks: Peaks) -> Peaks:
-    gaps = [older - newer for (_, older), (_, newer) in pairwise(peaks)]
+    values = [value for _, value in peaks]
+    gaps = list(map(sub, values, values[1:]))
     index = gaps.index(min(gaps))
     merged = (peaks[index + 1][0], peaks[index][1])
     return (*peaks[:index], merged, *peaks[index + 2 :])

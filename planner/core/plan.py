@@ -88,6 +88,8 @@ class Decision:
 
     def asked(self) -> "Decision":
         """Return this decision as what the load asks for."""
+        if self.raw == self.desired:
+            return self
         return Decision(
             role=self.role,
             current=self.current,

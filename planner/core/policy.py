@@ -167,29 +167,29 @@ class PolicyConfig:
         """The roles decided about, in a fixed order."""
         return tuple(role for role in Role if role in self.bounds)
 
-    @property
+    @cached_property
     def lead_seconds(self) -> float:
         """Time until a replica asked for at the next decision serves: the forecast's horizon."""
         return self.cold_start_seconds + self.interval_seconds
 
-    @property
+    @cached_property
     def hold_seconds(self) -> float:
         """How long a need must stay lower before the number follows it down."""
         if self.stabilization_seconds is not None:
             return self.stabilization_seconds
         return max(self.cold_start_seconds / 3, 2 * self.interval_seconds)
 
-    @property
+    @cached_property
     def silence_seconds(self) -> float:
         """The gap after which the recent past is unknown."""
         return self.windows.horizon.crest_seconds
 
-    @property
+    @cached_property
     def steady_seconds(self) -> float:
         """How long needs must have stayed alike for their largest to count as the need."""
         return _STEADY_LEADS * self.lead_seconds
 
-    @property
+    @cached_property
     def late_allowance(self) -> float:
         """The share of requests for which one role's headroom may turn out too small."""
         return _LATE_SHARES * (1 - self.sla.attainment)
@@ -208,12 +208,12 @@ class PolicyConfig:
             prior_seconds=1200.0,
         )
 
-    @property
+    @cached_property
     def history_seconds(self) -> float:
         """How much must have been seen before anything shrinks."""
         return max(self.lead_seconds, self.hold_seconds)
 
-    @property
+    @cached_property
     def oldest_seconds(self) -> float:
         """The age from which figures count as unknown."""
         if self.max_age_seconds is not None:

@@ -49,7 +49,7 @@ class Target:
     workload: Workload
     """Lengths as they are known; the rate does not matter."""
 
-    @cached_property
+    @property
     def share_seconds(self) -> float:
         """Engine-seconds that one request takes of a replica."""
         return engine_share(self.role, self.engine, self.sla, self.workload)
@@ -69,7 +69,7 @@ def by_arrivals(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Dem
 
 def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demands, Recent]:
     """Return the engines by which every prompt would have been prefilled in time."""
-    from planner.core.horn import DIGITS, LOOK_BACK, servers, spread  # loads numpy
+    from planner.core.horn import LOOK_BACK, UNITS, servers, spread  # loads numpy
 
     engine, workload = target.engine, target.workload
     step, base = arrivals.bin_seconds, _base_seconds(engine, workload)
@@ -85,8 +85,8 @@ def _prompts(target: Target, recent: Recent, arrivals: Arrivals) -> tuple[Demand
             # The long ones are most of the work: it is due over the time that they take.
             long = squared / isl if isl else 0.0
             longest = long * (token + token_squared * long)
-            if longest < step:  # as nearly always: it saves a call for each bin
-                work[at] = round(work[at] + seconds, DIGITS)
+            if longest < step:  # as nearly always: it saves two calls for each bin
+                work[at] = int((work[at] + seconds) * UNITS + 0.5) / UNITS
             else:
                 spread(work, at, seconds, longest=longest, bin_seconds=step)
     slack = _slack_seconds(target)

@@ -1,11 +1,10 @@
 """What the decision about one role looks at, and what follows from it."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import sqrt
 
 from planner.core.headroom import Errors
-from planner.core.observation import Replicas, RoleLoad
+from planner.core.observation import Observation, Replicas, RoleLoad
 from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.policy import PolicyConfig
 from planner.core.pressure import lateness_factor
@@ -21,56 +20,78 @@ _CHANCE = 0.3
 # Forecasts that are off by more than this say too little.
 BURST_HEADROOM = 2.0
 
+_MOST_HIGHS = 16
+_NO_LOAD = RoleLoad()
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """Everything that the decision about one role looks at."""
+    """Everything that the decision about one role looks at; see `of`."""
 
-    at: float
     config: PolicyConfig
     target: Target
-    memory: RoleMemory
+    late_share: float | None
     replicas: Replicas
     load: RoleLoad
     errors: Errors
     """How past forecasts turned out, the present interval left out."""
+    forecast: float
+    """Replicas that will be needed at the end of the lead, before headroom."""
+    headroom: float
+    """The factor on the forecast that leaves as many requests late as the SLA allows."""
+    burst: float | None
+    """What the largest of the last bursts needed, where forecasts cannot foresee them."""
+    need: float
+    """Replicas to provide, as a real number.
 
-    @property
-    def forecast(self) -> float:
-        """Replicas that will be needed at the end of the lead, before headroom."""
-        return self.memory.demand.forecast
+    Bursts that outrun every forecast are not met by a multiple of what there is before them.
+    They are met by holding what the last ones needed.
+    """
+    highs: Peaks
+    """The largest needs of the window in which a load is told steady, this one included."""
+    reachable: float
+    """The attainment that replicas without end would bring."""
 
-    @cached_property
-    def headroom(self) -> float:
-        """The factor on the forecast that leaves as many requests late as the SLA allows."""
-        return self.errors.headroom(self.config.late_allowance)
-
-    @cached_property
-    def lateness(self) -> float:
-        """A further factor while more requests are late than the SLA allows."""
-        return lateness_factor(self.memory.late_share, attainment=self.config.sla.attainment)
-
-    @cached_property
-    def need(self) -> float:
-        """Replicas to provide, as a real number.
-
-        Bursts that outrun every forecast are not met by a multiple of what there is before them.
-        They are met by holding what the last ones needed.
-        """
-        return self.config.headroom * max(
-            self.forecast * min(self.headroom, BURST_HEADROOM), self.burst or 0.0
+    @classmethod
+    def of(
+        cls,
+        config: PolicyConfig,
+        target: Target,
+        memory: RoleMemory,
+        *,
+        errors: Errors,
+        observation: Observation,
+    ) -> "Situation":
+        """Return what follows from *memory*, which has seen *observation*, for *target*'s role."""
+        demand = memory.demand
+        headroom = errors.headroom(config.late_allowance)
+        burst = highest(demand.bursts) if headroom > BURST_HEADROOM else None
+        need = config.headroom * max(demand.forecast * min(headroom, BURST_HEADROOM), burst or 0.0)
+        return cls(
+            config=config,
+            target=target,
+            late_share=memory.late_share,
+            replicas=observation.replicas(target.role),
+            load=observation.load.get(target.role, _NO_LOAD),
+            errors=errors,
+            forecast=demand.forecast,
+            headroom=headroom,
+            burst=burst,
+            need=need,
+            highs=with_sample(
+                memory.highs,
+                observation.at,
+                need,
+                window_seconds=config.steady_seconds,
+                most=_MOST_HIGHS,
+            ),
+            reachable=reachable(target),
         )
 
     @property
-    def burst(self) -> float | None:
-        """What the largest of the last bursts needed, where forecasts cannot foresee them."""
-        return highest(self.memory.demand.bursts) if self.headroom > BURST_HEADROOM else None
-
-    @cached_property
-    def highs(self) -> Peaks:
-        """The largest needs of the window in which a load is told steady, this one included."""
-        window = self.config.steady_seconds
-        return with_sample(self.memory.highs, self.at, self.need, window_seconds=window, most=16)
+    def lateness(self) -> float:
+        """A further factor on the need while more requests are late than the SLA allows."""
+        return lateness_factor(self.late_share, attainment=self.config.sla.attainment)
 
     @property
     def lasting_need(self) -> float:
@@ -80,11 +101,6 @@ class Situation:
         """
         high = highest(self.highs) or 0.0
         return high if self.need > high - _CHANCE * sqrt(high) else self.need
-
-    @cached_property
-    def reachable(self) -> float:
-        """The attainment that replicas without end would bring."""
-        return reachable(self.target)
 
     @property
     def is_hopeless(self) -> bool:

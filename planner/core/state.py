@@ -36,6 +36,20 @@ class RoleMemory:
     grown_at: float | None = None
     """When they last became more."""
 
+    def needing(self, *, highs: Peaks, needs: Peaks) -> "RoleMemory":
+        """Return this memory with these *highs* and *needs*."""
+        return RoleMemory(
+            recent=self.recent,
+            rate_rps=self.rate_rps,
+            demand=self.demand,
+            highs=highs,
+            needs=needs,
+            late_share=self.late_share,
+            slowness=self.slowness,
+            ready=self.ready,
+            grown_at=self.grown_at,
+        )
+
 
 _BLANK = RoleMemory()
 

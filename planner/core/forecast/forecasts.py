@@ -87,6 +87,26 @@ def seen(
     return _promising(after, horizon)
 
 
+def level_seen(
+    state: Forecasts, *, at: float, seconds: float, value: float, horizon: Horizon
+) -> Forecasts:
+    """Return *state* as `seen` does where only the level is asked: the other members stay behind."""
+    total = state.seen_seconds + seconds
+    return Forecasts(
+        seen_seconds=total,
+        at=at,
+        last=value,
+        level=state.level.seen(
+            at=at, seconds=seconds, value=value, seen_seconds=total, horizon=horizon
+        ),
+        trend=state.trend,
+        daily=state.daily,
+        weekly=state.weekly,
+        promises=state.promises,
+        scores=state.scores,
+    )
+
+
 def expected(state: Forecasts, *, horizon: Horizon, among: Sequence[Member] = DEFAULT) -> float:
     """Return the forecast one lead after the last value: by *among*, weighted by past errors."""
     if len(among) == 1:

@@ -14,7 +14,7 @@ def gain(seconds: float, *, seen_seconds: float, time_constant: float) -> float:
 
     While less than the *time_constant* was seen it is the plain mean of what was.
     """
-    return min(1.0, seconds / max(seconds, min(seen_seconds, time_constant)))
+    return seconds / max(seconds, min(seen_seconds, time_constant))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
