@@ -37,7 +37,7 @@ def stabilized(
         highs = situations[role].highs if role in situations else memory.highs
         roles[role] = memory.needing(highs=highs, needs=needs)
         calm[role] = _stabilized(config, needs, decision, at=at, known_seconds=known_seconds)
-    return PolicyState(at=state.at, since=state.since, flows=state.flows, roles=roles), calm
+    return PolicyState(at=at, since=state.since, flows=state.flows, roles=roles), calm
 
 
 def _stabilized(

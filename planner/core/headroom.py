@@ -13,6 +13,7 @@ from math import exp, log
 from planner.core.forecast import DEFAULT, Forecasts, Horizon, Member, expected, level_seen, seen
 from planner.core.peaks import Peaks, with_sample
 from planner.core.role import Role
+from planner.core.value import value
 
 BUCKETS = 80
 _LEAST_RATIO = 0.25
@@ -53,7 +54,7 @@ class Windows:
     """How much evidence the prior counts as; it fades as evidence does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Interval:
     """The demand of the *seconds* that end *at*, in replicas, by equal parts of the interval."""
 
@@ -69,7 +70,7 @@ class Interval:
         return max(self.demands)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Series:
     """What is remembered of one role's demand, in replicas."""
 

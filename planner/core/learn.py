@@ -1,6 +1,6 @@
 """Turns one observation into memory: lengths, demand in replicas, and how good forecasts were."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from planner.core.demand import spread_seconds
@@ -15,6 +15,7 @@ from planner.core.shown import Demands, Recent, Target, by_arrivals
 from planner.core.state import PolicyState, RoleMemory
 from planner.core.steady import steady_replicas
 from planner.core.traffic import Flows, late_roles, late_share
+from planner.core.value import value
 from planner.core.workload import Workload
 
 # Largest demand that is remembered; keeps an engine that holds nothing out of the averages.
@@ -27,7 +28,7 @@ _LATENESS_LEADS = 20.0
 _FIRST_LATENESS = 0.35
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Seen:
     """An observation with its traffic, and the lengths known by then."""
 
@@ -56,15 +57,15 @@ class Seen:
 
 
 def resumed(config: PolicyConfig, state: PolicyState, at: float) -> PolicyState:
-    """Return *state* at time *at*, without its recent past where that is not recent any more.
+    """Return *state* without its recent past, where that is not recent any more *at* this time.
 
     After a gap longer than what a forecast looks back on, or a clock that went back, demand is
     unknown again; what was learned about lengths, forecast errors and engines is kept.
     """
     if state.at is not None and 0 <= at - state.at <= config.silence_seconds:
-        return PolicyState(at=at, since=state.since, flows=state.flows, roles=state.roles)
+        return state
     roles = {role: _without_past(memory) for role, memory in state.roles.items()}
-    return replace(state, at=at, since=at, roles=roles)
+    return replace(state, since=at, roles=roles)
 
 
 def _without_past(memory: RoleMemory) -> RoleMemory:

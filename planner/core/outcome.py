@@ -26,8 +26,11 @@ def plan_of(
     }
     current = {role: decision.current for role, decision in decisions.items()}
     desired = {role: decision.desired for role, decision in decisions.items()}
+    width = {role: config.gpus_per_replica(role) for role in decisions}
     gpus = Gpus(
-        current=_gpus(config, current), desired=_gpus(config, desired), budget=config.max_gpus
+        current=sum(count * width[role] for role, count in current.items()),
+        desired=sum(count * width[role] for role, count in desired.items()),
+        budget=config.max_gpus,
     )
     return Plan(
         at=at,
@@ -59,10 +62,6 @@ def _compared(
         ]
     )
     return decision.compared(alternatives)
-
-
-def _gpus(config: PolicyConfig, replicas: Mapping[Role, int]) -> int:
-    return sum(count * config.gpus_per_replica(role) for role, count in replicas.items())
 
 
 def _attainment(

@@ -1,10 +1,11 @@
 """The answer of `decide`: values whose numbers cannot move without a reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from planner.core.role import Role
+from planner.core.value import value
 
 
 class Reason(StrEnum):
@@ -28,7 +29,7 @@ class Reason(StrEnum):
     TOO_MANY_REPLICAS = "TooManyReplicas"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Step:
     """One move of the number: why, from what to what, and the inputs it used (units in names)."""
 
@@ -38,7 +39,7 @@ class Step:
     inputs: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Alternative:
     """What another number of replicas would give: the counterfactual of a decision."""
 
@@ -49,7 +50,7 @@ class Alternative:
     """Of that many replicas of the role; None without a GPU price."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """The replicas that one role should have, and every step that led there.
 
@@ -110,7 +111,7 @@ class Decision:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Gpus:
     """GPUs that the fleet holds and would hold; *budget* None is unlimited."""
 
@@ -119,7 +120,7 @@ class Gpus:
     budget: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Plan:
     """One decision per role and what they come to. Costs are per hour in the profile's currency."""
 

@@ -14,6 +14,7 @@ from planner.core.engine import EngineModel
 from planner.core.observation import Arrivals
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.value import value
 from planner.core.workload import Workload
 
 Demands = tuple[float, ...]
@@ -26,7 +27,7 @@ _LONGEST_SLACK_SECONDS = 30.0
 _MOST_SHARE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recent:
     """What a role still has to do with earlier arrivals; empty until bins have been seen."""
 

@@ -1,6 +1,5 @@
 """What the decision about one role looks at, and what follows from it."""
 
-from dataclasses import dataclass
 from math import sqrt
 
 from planner.core.headroom import Errors
@@ -11,6 +10,7 @@ from planner.core.pressure import lateness_factor
 from planner.core.shown import Target
 from planner.core.state import RoleMemory
 from planner.core.steady import reachable
+from planner.core.value import value
 from planner.core.workload import Workload
 
 # A need this many roots below its maximum may be so by chance alone: a sum of independent requests
@@ -24,7 +24,7 @@ _MOST_HIGHS = 16
 _NO_LOAD = RoleLoad()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Situation:
     """Everything that the decision about one role looks at; see `of`."""
 

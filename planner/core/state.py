@@ -1,7 +1,7 @@
 """What decisions remember from one to the next: small, plain and restartable from a journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from planner.core.encoding import decoded, encoded
@@ -10,12 +10,13 @@ from planner.core.peaks import Peaks
 from planner.core.role import Role
 from planner.core.shown import Recent
 from planner.core.traffic import Flows
+from planner.core.value import value
 from planner.errors import ConfigError
 
 SCHEMA_VERSION = "2"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RoleMemory:
     """What is remembered of one role."""
 
@@ -54,7 +55,7 @@ class RoleMemory:
 _BLANK = RoleMemory()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PolicyState:
     """Everything that `decide` remembers, at most 16 KiB as JSON; ``PolicyState()`` is blank."""
 

@@ -1,11 +1,11 @@
 """What is remembered of the traffic: lengths, rates and how many requests were late."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from planner.core.observation import Traffic
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.value import value
 from planner.core.workload import Workload
 
 # How far the outputs of unfinished requests may raise the mean length of the finished ones.
@@ -14,7 +14,7 @@ _MOST_UNFINISHED = 2.5
 _LEAST_ITL_SECONDS = 1e-5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Flows:
     """Smoothed sums per second, so that their ratios are means weighted by requests."""
 

@@ -5,7 +5,7 @@ and how well it did. Nothing here knows what the series means: demand in replica
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import exp
 
 from planner.core.forecast.horizon import Horizon
@@ -22,6 +22,7 @@ from planner.core.forecast.members import (
 )
 from planner.core.forecast.season import DAY_SECONDS, WEEK_SECONDS, Season
 from planner.core.forecast.trend import Trend
+from planner.core.value import value
 
 # Forecasts kept until their time comes, over one lead: more would judge hardly more often.
 _PROMISES = 8
@@ -30,7 +31,7 @@ _DIGITS = 3
 _WARM_UP_LEADS = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Forecasts:
     """What is remembered of one series, within 4 KiB as JSON; ``Forecasts()`` is blank."""
 
@@ -90,7 +91,7 @@ def seen(
 def level_seen(
     state: Forecasts, *, at: float, seconds: float, value: float, horizon: Horizon
 ) -> Forecasts:
-    """Return *state* as `seen` does where only the level is asked: the other members stay behind."""
+    """Return what `seen` does where the level alone is asked: the other members stay behind."""
     total = state.seen_seconds + seconds
     return Forecasts(
         seen_seconds=total,

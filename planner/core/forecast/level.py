@@ -1,9 +1,8 @@
 """The level: part average, part average of the recent peaks."""
 
-from dataclasses import dataclass
-
 from planner.core.forecast.horizon import Horizon
 from planner.core.peaks import Peaks, highest, with_sample
+from planner.core.value import value
 
 # The average alone misses the next burst, the peaks alone pay for it all the time.
 _AVERAGE_SHARE = 0.5
@@ -17,7 +16,7 @@ def gain(seconds: float, *, seen_seconds: float, time_constant: float) -> float:
     return seconds / max(seconds, min(seen_seconds, time_constant))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Level:
     """Where a series is, without its direction."""
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import log, sqrt
 
+from planner.core.value import value
+
 # A forecast of 0 replicas where 0.1 were needed is as good as one of 0.1: half a replica is added
 # to both before they are compared.
 _NEGLIGIBLE = 0.5
@@ -29,7 +31,7 @@ Values = tuple[float | None, ...]
 """One forecast for each of `MEMBERS`; None of one that knows nothing yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Score:
     """How far one member's forecasts were off, fading with time."""
 

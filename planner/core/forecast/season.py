@@ -4,8 +4,9 @@ A forecast takes the change from now to then out of it and leaves the present le
 a season learned in a quiet week serves a busy one.
 """
 
-from dataclasses import dataclass
 from math import exp, log
+
+from planner.core.value import value
 
 DAY_SECONDS = 86400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
@@ -24,7 +25,7 @@ _GAIN = 0.3
 _MOST_CHANGE = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Season:
     """The usual level of each slot of a period; `for_period` makes a blank one."""
 

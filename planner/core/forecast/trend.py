@@ -1,16 +1,15 @@
 """The damped trend: Holt's double exponential smoothing, its slope trusted by half."""
 
-from dataclasses import dataclass
-
 from planner.core.forecast.horizon import Horizon
 from planner.core.forecast.level import gain
+from planner.core.value import value
 
 # Share of the slope that is expected to go on: whole slopes overshoot at every turn.
 _DAMPING = 0.5
 _SLOPE_LEVELS = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Trend:
     """Where a series is and where it goes."""
 
