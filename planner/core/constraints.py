@@ -50,9 +50,12 @@ def _stabilized(
     if known_seconds < config.history_seconds:
         missing = config.history_seconds - known_seconds
         return decision.moved(Reason.WARMING_UP, current, remaining_seconds=missing)
-    return decision.moved(
+    held = min(current, int(highest(needs) or 0))
+    if held == desired:
+        return decision
+    return decision.judged(
         Reason.SCALE_DOWN_STABILIZED,
-        min(current, int(highest(needs) or 0)),
+        held,
         remaining_seconds=remaining_seconds(needs, at, desired, hold_seconds=config.hold_seconds),
     )
 

@@ -38,6 +38,9 @@ class Seen:
     flows: Flows
     workload: Workload | None
     """A load of these lengths; None while outputs are unknown."""
+    late_share: float | None
+    late_roles: frozenset[Role]
+    """The roles that what was late is put down to."""
 
     @classmethod
     def of(
@@ -53,6 +56,8 @@ class Seen:
             traffic=traffic,
             flows=flows,
             workload=flows.workload(flows.arrived),
+            late_share=late_share(traffic),
+            late_roles=late_roles(traffic, config.sla, config.roles),
         )
 
 
@@ -191,10 +196,10 @@ def _lateness(role: Role, memory: RoleMemory, seen: Seen) -> float | None:
     What was late before this fleet could be the one asked for says nothing about the headroom.
     """
     config, before = seen.config, memory.late_share
-    late = late_share(seen.traffic)
+    late = seen.late_share
     if late is None or memory.demand.forecasts.seen_seconds < config.windows.warm_up_seconds:
         return before
-    if late and role not in late_roles(seen.traffic, config.sla, config.roles):
+    if role not in seen.late_roles:
         late = 0.0
     if before is None:
         before = _FIRST_LATENESS * (1 - config.sla.attainment)

@@ -90,6 +90,8 @@ def _late_alone(
     role: Role, engine: EngineModel, workload: Workload, *, ttft_seconds: float
 ) -> float:
     """Return the share of prompts that are late without any wait: those from some length on."""
+    if own_ttft_seconds(role, engine, workload.isl_longest) <= ttft_seconds:
+        return 0.0
     late: list[float] = []
     for share, isl in reversed(workload.isl_strata()):
         if own_ttft_seconds(role, engine, isl) <= ttft_seconds:

@@ -80,19 +80,30 @@ class Workload:
         """Return (share of requests, prompt length) pairs that stand for all prompts."""
         return _strata(self.isl, self.isl_mean_square)
 
+    @property
+    def isl_longest(self) -> float:
+        """The longest of those prompts."""
+        return _stratum(self.isl, self.isl_mean_square, _DEVIATIONS[-1])
+
 
 @lru_cache(maxsize=256)
 def _strata(mean: float, mean_square: float) -> tuple[tuple[float, float], ...]:
     if mean_square <= mean**2:
         return ((1.0, mean),)
-    spread = log(mean_square / mean**2)
-    deviation, shift = sqrt(spread), spread / 2
     return tuple(
         [
-            (share, mean * exp(deviation * z - shift))
+            (share, _stratum(mean, mean_square, z))
             for share, z in zip(_STRATA, _DEVIATIONS, strict=True)
         ]
     )
+
+
+def _stratum(mean: float, mean_square: float, deviations: float) -> float:
+    """Return the length that lies *deviations* above the middle of the lognormal."""
+    if mean_square <= mean**2:
+        return mean
+    spread = log(mean_square / mean**2)
+    return mean * exp(sqrt(spread) * deviations - spread / 2)
 
 
 def _lognormal(mean: float, mean_square: float, share: float) -> float:

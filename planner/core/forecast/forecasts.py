@@ -110,6 +110,8 @@ def level_seen(
 
 def expected(state: Forecasts, *, horizon: Horizon, among: Sequence[Member] = DEFAULT) -> float:
     """Return the forecast one lead after the last value: by *among*, weighted by past errors."""
+    if among == DEFAULT:
+        return state.level.value
     if len(among) == 1:
         value = _value(state, among[0], horizon.lead_seconds)
         return state.level.value if value is None else value

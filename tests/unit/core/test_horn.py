@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.horn import LOOK_BACK, servers, spread
+from planner.core.horn import LOOK_BACK, rounded, servers, spread
 
 STEP = 0.25
 
@@ -54,3 +54,9 @@ def test_more_work_or_less_slack_never_needs_fewer(work, extra, slack, times):
     more = [a + b for a, b in zip(work, extra + [0.0] * len(work), strict=False)]
     assert needed(more, slack_seconds=slack)[0] >= needed(work, slack_seconds=slack)[0] - 1e-9
     assert needed(work, slack_seconds=slack * times)[0] <= needed(work, slack_seconds=slack)[0]
+
+
+@given(st.floats(0, 1e4))
+def test_work_is_rounded_to_the_microsecond(seconds):
+    assert rounded(seconds) == pytest.approx(round(seconds, 6), abs=1.1e-6)
+    assert rounded(rounded(seconds)) == rounded(seconds)

@@ -44,3 +44,9 @@ def test_the_strata_stand_for_all_prompts():
 def test_what_is_no_load_is_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         Workload(**{"rate_rps": 1.0, "isl": 100, "osl": 10, **values})
+
+
+@pytest.mark.parametrize("squared", [pytest.param(None, id="all alike"), 4e6, 4e7])
+def test_the_longest_prompt_is_that_of_the_last_stratum(squared):
+    load = Workload(rate_rps=1.0, isl=1000.0, osl=100.0, isl_squared=squared)
+    assert load.isl_longest == load.isl_strata()[-1][1]
