@@ -1,6 +1,7 @@
 """A running engine as the profiler measures it: by its own count of steps, under load over HTTP."""
 
+from profiler.live.by_aiperf import AiperfEngine
 from profiler.live.engine import LiveEngine
 from profiler.live.reading import EngineReading, ReadEngine
 
-__all__ = ["EngineReading", "LiveEngine", "ReadEngine"]
+__all__ = ["AiperfEngine", "EngineReading", "LiveEngine", "ReadEngine"]

@@ -1,20 +1,14 @@
-"""A batch that decodes: how long a step takes, by the engine's own count while nothing changes."""
+"""A batch that decodes: how long a step takes while nothing changes."""
 
 import asyncio
 from dataclasses import dataclass
 from math import ceil
 
-from planner.core.observation import StepSums
 from profiler.live.holding import Held, holding
-from profiler.live.reading import EngineReading, ReadEngine, grown
+from profiler.live.reading import ReadEngine
+from profiler.live.steady import POLL_SECONDS, STEPS, sample_of, steady_steps
 from profiler.loadgen import Client, Prompts, is_bursty
 from profiler.ports import DecodeSample, EngineFacts, MeasuringFailed
-
-_POLL_SECONDS = 0.05
-_STEPS = 64
-_SECONDS = 0.5
-_FEWEST_STEPS = 3
-"""Without a prompt in them, before a batch counts as steady."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +18,19 @@ class Batch:
     concurrency: int
     context: int
 
+    def prefill_steps(self, facts: EngineFacts) -> int:
+        """Return how many steps compute all the prompts."""
+        return ceil(self.concurrency * self.context / facts.max_num_batched_tokens)
+
     def prompt_tokens(self, facts: EngineFacts) -> int:
         """Return how long prompts must be to hold the context in the middle of the measurement.
 
         While others are still being prefilled, those that came first grow by a token a step.
         """
-        prefill_steps = ceil(self.concurrency * self.context / facts.max_num_batched_tokens)
-        grown_before = prefill_steps / 2 + _STEPS
-        room = facts.context_length - 2 * prefill_steps - 4 * _STEPS
+        before = self.prefill_steps(facts) / 2 + STEPS
+        room = facts.context_length - 2 * self.prefill_steps(facts) - 4 * STEPS
         least = max(1, self.context // 2)
-        return max(1, min(max(least, round(self.context - grown_before)), room))
+        return max(1, min(max(least, round(self.context - before)), room))
 
 
 async def measure_decode(
@@ -46,74 +43,17 @@ async def measure_decode(
         for number in range(batch.concurrency)
     )
     async with holding(client, bodies) as held:
-        return await _measured(_Steady(held, read), isl)
-
-
-async def _measured(steady: "_Steady", isl: int) -> DecodeSample:
-    """Return what a stretch shows in which no prompt was computed, however many tries it takes."""
-    while True:
-        first = await steady.begin()
-        moment = asyncio.get_running_loop().time()
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            last = await steady.look()
-            computed = grown(first, last)
-            if computed is None:
-                return await _from_client(steady.held, isl)
-            if computed.prefill_steps:
-                break
-            elapsed = asyncio.get_running_loop().time() - moment
-            if computed.steps >= _STEPS and elapsed >= _SECONDS:
-                return _from_engine(computed)
-
-
-class _Steady:
-    """Watches a held batch until all of it decodes."""
-
-    def __init__(self, held: Held, read: ReadEngine) -> None:
-        self.held = held
-        self._read = read
-
-    async def look(self) -> EngineReading:
-        """Return the engine now. Raises MeasuringFailed when a request has ended."""
-        self.held.check()
-        return await self._read()
-
-    async def begin(self) -> EngineReading:
-        """Return the engine once everything has arrived and no more prompts are computed."""
-        before = await self.look()
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            now = await self.look()
-            computed = grown(before, now)
-            if now.in_flight < len(self.held.streams):
-                before = now
-            elif computed is None:
-                if self.held.begun == len(self.held.streams):
-                    return now
-            elif computed.prefill_steps:
-                before = now
-            elif computed.steps >= _FEWEST_STEPS:
-                return now
-
-
-def _from_engine(computed: StepSums) -> DecodeSample:
-    if not computed.decoded:
-        raise MeasuringFailed("the engine took steps without decoding")
-    return DecodeSample(
-        batch=computed.decoded / computed.steps,
-        kv_tokens=computed.kv_tokens / computed.steps,
-        itl_seconds=computed.seconds / computed.steps,
-        steps=computed.steps,
-    )
+        computed = await steady_steps(read, requests=batch.concurrency, check=held.check)
+        return await _from_client(held, isl) if computed is None else sample_of(computed)
 
 
 async def _from_client(held: Held, isl: int) -> DecodeSample:
     """Return what the tokens' arrival says of an engine that does not count its steps."""
+    while held.begun < len(held.streams):
+        await _wait(held)
     starts = [len(stream.moments) for stream in held.streams]
-    while min(len(s.moments) - n for s, n in zip(held.streams, starts, strict=True)) <= _STEPS:
-        await asyncio.sleep(_POLL_SECONDS)
-        held.check()
+    while min(len(s.moments) - n for s, n in zip(held.streams, starts, strict=True)) <= STEPS:
+        await _wait(held)
     stretches = [s.moments[n:] for s, n in zip(held.streams, starts, strict=True)]
     if any(map(is_bursty, stretches)):
         raise MeasuringFailed(
@@ -128,3 +68,8 @@ async def _from_client(held: Held, isl: int) -> DecodeSample:
         itl_seconds=seconds / gaps,
         steps=round(gaps / len(stretches)),
     )
+
+
+async def _wait(held: Held) -> None:
+    await asyncio.sleep(POLL_SECONDS)
+    held.check()

@@ -62,7 +62,7 @@ async def estimate(given: Mapping[str, Any], wanted: Wanted) -> Found:
         profile=replace(came.profile, kind=Kind.ESTIMATED, engines=entries),
         choice=came.choice,
         failures=came.failures,
-        exit_code=came.exit_code,
+        is_partial=came.is_partial,
         engine="vllm",
         model=model,
         rate_given=wanted.target.workload.rate_rps > 0,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from planner.cli.exits import Exit
 from planner.core.profile import Profile
 from profiler.choose import Choice
 
@@ -18,7 +19,14 @@ class Found:
     profile: Profile
     choice: Choice
     failures: Sequence[str] = ()
-    exit_code: int = 0
+    is_partial: bool = False
     engine: str = "simulated"
     model: str | None = None
     rate_given: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """What the command returns: an infeasible SLA weighs more than missing points."""
+        if self.choice.best is None:
+            return Exit.INFEASIBLE
+        return Exit.PARTIAL if self.is_partial else Exit.DONE

@@ -83,7 +83,7 @@ def _found(swept: Swept, setting: Setting, wanted: Wanted) -> Found:
         profile=came.profile,
         choice=came.choice,
         failures=came.failures,
-        exit_code=came.exit_code,
+        is_partial=came.is_partial,
         engine="simulated" if setting.simulated else "vllm",
         model=None if setting.simulated else str(setting.kind.model),
         rate_given=load.rate_rps > 0,

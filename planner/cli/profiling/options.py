@@ -66,6 +66,8 @@ _INSTEAD = (
     click.option("--refit", metavar="PROFILE", help="The profile for --from-journal."),
     click.option("--import", "imported", type=_PATH, multiple=True, metavar="PATH",
                  help="Points from elsewhere: Dynamo's npz folder, or a sweep of aiperf."),
+    click.option("--kv-tokens", type=click.IntRange(1), metavar="N",
+                 help="Tokens that the KV cache of an imported engine holds."),
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from planner.cli.profiling.wanted import Wanted, parse_size
 from planner.core.profile import Profile
 from planner.errors import ConfigError
 from planner.profiles import bundled_profiles, load_profile
+from profiler.effort import Effort
 from profiler.fit.engines import Assumed
 from profiler.plan.gpu import Gpu, find_gpu
 from profiler.plan.model import ModelShape, read_model
@@ -61,6 +62,7 @@ def _simulated(given: Mapping[str, Any], wanted: Wanted) -> Setting:
         _shape(truth, gpu),
         gpu,
         replace(_limits(wanted, most), parallelisms=chosen),
+        effort=_effort(given),
         context_tokens=1,
         max_num_batched_tokens=1,
     )
@@ -126,6 +128,7 @@ def _vllm(given: Mapping[str, Any], wanted: Wanted) -> Setting:
         shape,
         gpu,
         _limits(wanted, most),
+        effort=_effort(given),
         context_tokens=round(load.isl + load.osl),
     )
     return Setting(
@@ -158,6 +161,13 @@ def _limits(wanted: Wanted, max_gpus: int) -> Limits:
         budget_seconds=wanted.budget_seconds,
         parallelisms=wanted.parallelisms,
     )
+
+
+def _effort(given: Mapping[str, Any]) -> Effort:
+    """Return the usual effort; a run of aiperf takes seconds to start, and is a mean already."""
+    if given["load_generator"] == "aiperf":
+        return Effort(first_passes=0, least_repeats=2, most_repeats=3)
+    return Effort()
 
 
 def _memory(given: Mapping[str, Any]) -> float | None:

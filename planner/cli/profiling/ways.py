@@ -4,18 +4,19 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from planner.cli.exits import Exit
+from planner.cli.output import notice
 from planner.cli.paths import state_directory
 from planner.cli.profiling.finish import finish
 from planner.cli.profiling.measuring import Interrupted, Keeping, measure
 from planner.cli.profiling.planned import print_plan
-from planner.cli.profiling.rig import LocalRig
+from planner.cli.profiling.rig import LocalRig, find_aiperf
 from planner.cli.profiling.setting import setting
 from planner.cli.profiling.wanted import Wanted
 
 if TYPE_CHECKING:
     from planner.cli.profiling.found import Found
 
-INTERRUPTED = 130
 _START_SECONDS = 1800.0
 _SAMPLE_SECONDS = 600.0
 
@@ -27,6 +28,14 @@ def profile(given: Mapping[str, Any]) -> int:
         from planner.cli.profiling.estimating import estimate
 
         return finish(asyncio.run(estimate(given, wanted)), wanted.results)
+    if given["from_journal"] is not None:
+        from planner.cli.profiling.refitting import refitted
+
+        return finish(refitted(given, wanted), wanted.results)
+    if given["imported"]:
+        from planner.cli.profiling.importing import imported
+
+        return finish(imported(given, wanted), wanted.results)
     return _measured(given, wanted)
 
 
@@ -37,12 +46,14 @@ def _measured(given: Mapping[str, Any], wanted: Wanted) -> int:
     if given["dry_run"]:
         print_plan(chosen, output=wanted.results.output)
         return 0
+    with_aiperf = given["load_generator"] == "aiperf"
     rig = LocalRig(
         chosen.kind,
         gpu=chosen.gpu,
         has_gpu=chosen.has_gpu,
         start_seconds=_START_SECONDS,
         sample_seconds=_SAMPLE_SECONDS,
+        aiperf=find_aiperf(given["aiperf"]) if with_aiperf else None,
     )
     keeping = Keeping(
         folder=given["points_folder"] or state_directory() / "profiling",
@@ -55,8 +66,10 @@ def _measured(given: Mapping[str, Any], wanted: Wanted) -> int:
         try:
             found.append(await measure(chosen, rig, wanted, keeping=keeping, stop=stop))
         except Interrupted:
-            return INTERRUPTED
+            return Exit.INTERRUPTED
         return 0
 
     code = run_process(main)
+    for difference in rig.differences:
+        notice(f"differs: {difference}")
     return finish(found[0], wanted.results) if found else code

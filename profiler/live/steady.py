@@ -1,0 +1,72 @@
+"""A stretch in which a batch decodes and nothing else happens, by the engine's own count."""
+
+import asyncio
+from collections.abc import Callable
+
+from planner.core.observation import StepSums
+from profiler.live.reading import EngineReading, ReadEngine, grown
+from profiler.ports import DecodeSample, MeasuringFailed
+
+POLL_SECONDS = 0.05
+STEPS = 64
+_SECONDS = 0.5
+_FEWEST_STEPS = 3
+"""Without a prompt in them, before a batch counts as steady."""
+
+
+async def steady_steps(
+    read: ReadEngine, *, requests: int, check: Callable[[], None]
+) -> StepSums | None:
+    """Return what a stretch of steps computed in which all *requests* decode.
+
+    However many tries it takes; None when the engine counts no steps. *check* is called at every
+    look and raises MeasuringFailed when the batch is no longer the one asked for.
+    """
+    while True:
+        first = await _arrived(read, requests, check)
+        if first is None:
+            return None
+        began = asyncio.get_running_loop().time()
+        while True:
+            computed = grown(first, await _look(read, check))
+            if computed is None:
+                return None
+            if computed.prefill_steps:
+                break
+            elapsed = asyncio.get_running_loop().time() - began
+            if computed.steps >= STEPS and elapsed >= _SECONDS:
+                return computed
+
+
+async def _arrived(
+    read: ReadEngine, requests: int, check: Callable[[], None]
+) -> EngineReading | None:
+    """Return the engine once all have arrived and no more prompts are computed."""
+    before = await _look(read, check)
+    while True:
+        now = await _look(read, check)
+        computed = grown(before, now)
+        if computed is None:
+            return None
+        if now.in_flight < requests or computed.prefill_steps:
+            before = now
+        elif computed.steps >= _FEWEST_STEPS:
+            return now
+
+
+async def _look(read: ReadEngine, check: Callable[[], None]) -> EngineReading:
+    await asyncio.sleep(POLL_SECONDS)
+    check()
+    return await read()
+
+
+def sample_of(computed: StepSums) -> DecodeSample:
+    """Return the means over the steps of *computed*; raises MeasuringFailed if none decoded."""
+    if not computed.decoded:
+        raise MeasuringFailed("the engine took steps without decoding")
+    return DecodeSample(
+        batch=computed.decoded / computed.steps,
+        kv_tokens=computed.kv_tokens / computed.steps,
+        itl_seconds=computed.seconds / computed.steps,
+        steps=computed.steps,
+    )
