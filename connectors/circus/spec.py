@@ -78,6 +78,10 @@ class DeploymentSpec:
     """Indexes of the GPUs that its replicas share."""
     drain_seconds: float = 30.0
     """How long a replica may take to finish what it serves; then it is killed."""
+    notice_seconds: float = 0.0
+    """How long senders have to turn away from a replica that leaves, where nothing routes them."""
+    engine: str | None = None
+    """What servers that register nowhere are, where their metrics do not tell."""
     model: str | None = None
     """Name under which the frontend serves it."""
     profile: str | None = None

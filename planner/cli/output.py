@@ -3,13 +3,18 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from planner.cli.logs import is_quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 SCHEMA_VERSION = "1"
 WIDTH = 100
@@ -50,16 +55,33 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str | None = None
 ) -> None:
     """Print *rows* on stdout under *columns*: numbers to the right, None as a dash."""
+    _console().print(table(columns, rows, title=title))
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str | None = None
+) -> "Table":
+    """Return what `print_table` prints."""
     from rich.table import Table
 
     cells = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float | None) for row in cells)
-        table.add_column(column, justify="right" if numeric else "left")
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    _print_rich(table)
+        made.add_row(*("-" if cell is None else str(cell) for cell in row))
+    return made
+
+
+@contextmanager
+def redrawn() -> "Iterator[Callable[..., None]]":
+    """Yield what draws lines and tables on the terminal, each time over what it drew before."""
+    from rich.console import Group
+    from rich.live import Live
+
+    with Live(console=_console(), auto_refresh=False) as live:
+        yield lambda *parts: live.update(Group(*parts), refresh=True)
 
 
 def print_line(text: str = "") -> None:
@@ -88,10 +110,10 @@ def plain(value: object) -> Any:
     return value
 
 
-def _print_rich(renderable: object) -> None:
+def _console() -> "Console":
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = WIDTH
-    console.print(renderable)
+    return console

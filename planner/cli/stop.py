@@ -3,11 +3,17 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from planner.cli.output import notice
 from planner.cli.paths import state_directory
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from connectors.circus.spec import DeploymentSpec
 
 _RELEASE_SECONDS = 10.0
 
@@ -16,7 +22,11 @@ _RELEASE_SECONDS = 10.0
 @click.option("--timeout", metavar="DURATION", help="Longest wait for what is being served.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder of the deployment.")
 def command(timeout: str | None, state_dir: Path | None) -> None:
-    """Finish what is being served and stop the deployment. Nothing running is fine."""
+    """Finish what is being served and stop the deployment. Nothing running is fine.
+
+    Servers of another make leave the list of those to send to first, and are ended once they are
+    idle; a `planner run` that acts on them ends before.
+    """
     from planner.core.units import parse_duration
 
     seconds = None
@@ -28,6 +38,7 @@ def command(timeout: str | None, state_dir: Path | None) -> None:
 
 async def _stop(state: Path, *, drain_seconds: float | None) -> None:
     from connectors.circus.spec import DeploymentSpec, spec_path
+    from planner.cli.control.fleet import READY_FILE
     from planner.cli.local.lock import is_running
     from planner.cli.local.shutdown import clear, shut_down
 
@@ -35,15 +46,37 @@ async def _stop(state: Path, *, drain_seconds: float | None) -> None:
     if not is_running(state):
         notice(f"nothing runs in {state}")
         path.unlink(missing_ok=True)  # what a killed one left
+        (state / READY_FILE).unlink(missing_ok=True)
         return
     spec = DeploymentSpec.load(path)
     patience = spec.drain_seconds if drain_seconds is None else drain_seconds
-    killed = await shut_down(spec, drain_seconds=patience)
+    if spec.is_served_by_others:
+        await _drain_servers(spec, state, patience)
+    async with _shown("draining", patience):
+        killed = await shut_down(spec, drain_seconds=patience)
     for name in killed:
         notice(f"{name} had not finished after {patience:g} s and was killed")
     await _wait_released(state)
     clear(spec.endpoint, path)
+    (state / READY_FILE).unlink(missing_ok=True)
     notice("stopped")
+
+
+async def _drain_servers(spec: "DeploymentSpec", state: Path, seconds: float) -> None:
+    from planner.cli.control.fleet import READY_FILE
+    from planner.cli.local.leaving import drain, end_planner
+
+    if await end_planner(state):
+        notice("ended the planner that acted on this fleet")
+    notice(f"taking the servers out of {READY_FILE}; each is ended once it is idle")
+    async with _shown("waiting until the servers are idle", seconds):
+        await drain(spec, state, drain_seconds=seconds)
+
+
+def _shown(doing: str, seconds: float) -> "AbstractAsyncContextManager[None]":
+    from planner.cli.live.progress import countdown, shown
+
+    return shown(countdown(doing, seconds))
 
 
 async def _wait_released(state: Path) -> None:

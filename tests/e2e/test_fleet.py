@@ -1,8 +1,10 @@
 """`planner run --fleet`: servers of another make, started, listed for their senders, and ended."""
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -74,6 +76,21 @@ class Fleet:
         body = json.dumps({"running": running, "waiting": waiting}).encode()
         urlopen(Request(url, body, method="POST"), timeout=5).close()
 
+    def release(self, *numbers: int) -> None:
+        """Let servers have nothing inside; those that are gone have nothing either."""
+        for number in numbers:
+            with contextlib.suppress(OSError):
+                self.hold(number, running=0)
+
+    async def status(self) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "planner", "status",
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PLANNER_STATE_DIR": str(self.state)},
+        )  # fmt: skip
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        return out.decode()
+
     def log(self, number: int) -> str:
         return (self.state / "logs" / f"aggregated-{number}.log").read_text()
 
@@ -123,10 +140,36 @@ async def test_a_fleet_grows_shrinks_and_ends(tmp_path: Path) -> None:
     finally:
         if planner.returncode is None:
             await stopped(planner)
+        fleet.release(1, 3)
         code, _ = await fleet.ended("stop")
     assert code == 0
-    assert {fleet.log(1), fleet.log(3)} == {"dropped\n"}
+    assert {fleet.log(1), fleet.log(3)} == {"left idle\n"}
+
+
+async def test_a_stop_ends_the_planner_and_sees_the_servers_out(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    planner = await fleet.run("--min=aggregated=2")
+    try:
+        await until(lambda: fleet.ready() == [1, 2])
+        fleet.hold(1, running=1)
+        out = await fleet.status()
+        assert "Servers to send to: aggregated http://127.0.0.1:" in out
+        assert re.search(r"^aggregated +2 +2 +2 +0 +0 ", out, re.MULTILINE)
+        stop = await fleet.planner("stop")
+        await until(lambda: fleet.log(2) == "left idle\n")
+        assert fleet.log(1) == ""
+        assert fleet.ready() == []
+        fleet.release(1)
+        _, err = await asyncio.wait_for(stop.communicate(), 20)
+        assert (stop.returncode, await planner.wait()) == (0, 0)
+        assert b"ended the planner that acted on this fleet" in err
+    finally:
+        if planner.returncode is None:
+            await stopped(planner)
+        await fleet.ended("stop")
+    assert fleet.log(1) == "left idle\n"
     assert not (fleet.state / "deployment.json").exists()
+    assert not (fleet.state / "servers.json").exists()
 
 
 async def test_one_that_a_planner_left_on_its_way_out_is_seen_out_by_the_next(
@@ -150,6 +193,7 @@ async def test_one_that_a_planner_left_on_its_way_out_is_seen_out_by_the_next(
     finally:
         if planner.returncode is None:
             await stopped(planner)
+        fleet.release(1, 2)
         await fleet.ended("stop")
 
 

@@ -49,9 +49,11 @@ async def standing(description: FleetDescription, state: Path, *, acts: bool) ->
 @contextmanager
 def sole_planner(state: Path) -> Iterator[None]:
     """Be the one planner that acts on the fleet in *state*. Raises ConfigError beside another."""
-    lock = os.open(state / "planner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = _open_lock(state)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
     except BlockingIOError:
         raise ConfigError(
@@ -59,6 +61,23 @@ def sole_planner(state: Path) -> Iterator[None]:
         ) from None
     finally:
         os.close(lock)
+
+
+def acting_planner(state: Path) -> int | None:
+    """Return the process id of the planner that acts on the fleet in *state*; None if none does."""
+    lock = _open_lock(state)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 20, 0)
+        return int(holder) if holder.isdigit() else None
+    finally:
+        os.close(lock)
+    return None
+
+
+def _open_lock(state: Path) -> int:
+    return os.open(state / "planner.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 async def _begin(description: FleetDescription, state: Path) -> DeploymentSpec:
@@ -86,6 +105,8 @@ def _described(description: FleetDescription, state: Path) -> DeploymentSpec:
         roles={role: _role(its) for role, its in description.roles.items()},
         gpus=description.gpus,
         drain_seconds=description.drain,
+        notice_seconds=description.notice,
+        engine=None if description.engine is None else description.engine.value,
     )
 
 

@@ -1,36 +1,50 @@
 """How a running deployment is looked at from outside: its fleet, and what its frontend says."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 
 from connectors.circus.connector import CircusConnector
+from connectors.circus.probes import ProbedRegistry
 from connectors.circus.spec import DeploymentSpec
 from planner.cli.control.registry import StoreRegistry
 from planner.errors import MetricsUnavailable
+from planner.ports import Registry
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
 
-_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+_SECONDS = 2.0
+_TIMEOUT = aiohttp.ClientTimeout(total=_SECONDS)
 
 
 @asynccontextmanager
 async def open_fleet(spec: DeploymentSpec) -> AsyncIterator[CircusConnector]:
-    """Yield a connector to the deployment *spec*. Raises MetricsUnavailable without its store."""
+    """Yield a connector to the deployment *spec*, to look at it.
+
+    Raises MetricsUnavailable without the store in which its replicas register, if they do.
+    """
+    async with AsyncExitStack() as stack:
+        registry = await _registry(spec, stack)
+        connector = CircusConnector(spec, registry)
+        stack.push_async_callback(connector.close)
+        yield connector
+
+
+async def _registry(spec: DeploymentSpec, stack: AsyncExitStack) -> Registry:
+    if spec.is_served_by_others:
+        probed = ProbedRegistry(spec, path=None, timeout=_SECONDS)
+        stack.callback(probed.close)
+        return probed
     try:
         store = await open_store(spec.store_url)
     except RuntimeFault as error:
         raise MetricsUnavailable(str(error), hint="planner stop, then planner serve") from error
+    stack.push_async_callback(store.close)
     registry = StoreRegistry(store, spec.namespace)
-    connector = CircusConnector(spec, registry)
-    try:
-        yield connector
-    finally:
-        await connector.close()
-        await registry.close()
-        await store.close()
+    stack.push_async_callback(registry.close)
+    return registry
 
 
 class Frontend:

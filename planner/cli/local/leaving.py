@@ -1,0 +1,93 @@
+"""How a fleet of servers of another make ends: told to nobody, idle, asked, and gone."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from connectors.circus.connector import CircusConnector
+from connectors.circus.drain import OnceIdle
+from connectors.circus.probes import ProbedRegistry
+from connectors.circus.spec import DeploymentSpec
+from connectors.replicas import replica_name
+from planner.cli.control.fleet import READY_FILE, acting_planner, sole_planner
+from planner.cli.control.registry import BusyRegistry
+from planner.cli.local.status import listed
+from planner.config.fleet import PORTS_EACH
+from planner.errors import MetricsUnavailable, PlannerError
+from planner.sources.engines.names import EngineKind
+from planner.sources.server_pages import ServerPages
+from planner.sources.servers import ServersSource
+
+_LOOK_SECONDS = 0.5
+_PAGE_SECONDS = 1.5
+_PLANNER_SECONDS = 10.0
+
+
+async def end_planner(state: Path) -> bool:
+    """End the planner that acts on the fleet in *state*, which would replace what ends.
+
+    Returns whether there was one. Raises PlannerError when it stays.
+    """
+    pid = acting_planner(state)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _PLANNER_SECONDS
+    while acting_planner(state) is not None:
+        if time.monotonic() > deadline:
+            raise PlannerError(f"planner run does not end, process {pid}", hint=f"kill -9 {pid}")
+        await asyncio.sleep(0.05)
+    return True
+
+
+async def drain(spec: DeploymentSpec, state: Path, *, drain_seconds: float) -> None:
+    """Let the servers of *spec* finish: out of the list first, ended once they are idle.
+
+    Each has the notice of its description, and *drain_seconds* in all. Raises PlannerError.
+    """
+    told = _told(spec, state)
+    with sole_planner(state):
+        registry = ProbedRegistry(spec, path=state / READY_FILE, timeout=_PAGE_SECONDS)
+        kind = None if spec.engine is None else EngineKind(spec.engine)
+        pages = ServerPages(timeout=_PAGE_SECONDS, engine=kind, model=None)
+        source = ServersSource(registry, pages, clock=time.monotonic)
+        departure = OnceIdle(
+            told=registry.instances,
+            inside=lambda name: source.in_flight.get(name, None if name in told else 0),
+            notice_seconds=spec.notice_seconds,
+            drain_seconds=drain_seconds,
+        )
+        connector = CircusConnector(
+            spec, BusyRegistry(registry, lambda: source.in_flight), departure=departure
+        )
+        try:
+            await connector.scale(dict.fromkeys(spec.roles, 0))
+            await _gone(connector, source)
+        finally:
+            await connector.close()
+            await source.close()
+            registry.close()
+
+
+def _told(spec: DeploymentSpec, state: Path) -> frozenset[str]:
+    """Return the servers that senders know, and that may so be busy although they are silent."""
+    urls = {url for role in (listed(state / READY_FILE) or {}).values() for url in role}
+    return frozenset(
+        name
+        for role, its in spec.roles.items()
+        for index in range(1, PORTS_EACH)
+        if its.url(name := replica_name(role, index)) in urls
+    )
+
+
+async def _gone(connector: CircusConnector, source: ServersSource) -> None:
+    """Return once nothing is left, having read again and again what is inside each server."""
+    fleet = await connector.fleet()
+    while any(one.provisioned for one in fleet.values()):
+        with suppress(MetricsUnavailable):  # who is silent is waited for until its time is over
+            await source.observe(fleet, now=time.monotonic())
+        await asyncio.sleep(_LOOK_SECONDS)
+        fleet = await connector.fleet()
