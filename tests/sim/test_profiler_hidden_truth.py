@@ -28,7 +28,7 @@ from profiler.target import Target
 pytestmark = pytest.mark.sim
 
 _SCORED = range(100)
-_ACCURACY = range(40)
+_ACCURACY = range(25)
 _PARTS = 5
 _NOISE = 0.03
 _LENGTHS = np.geomspace(128, 16_000, 25)
