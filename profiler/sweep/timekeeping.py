@@ -30,8 +30,11 @@ class Timekeeper:
 
     @property
     def is_up(self) -> bool:
-        """Whether nothing new is to be begun."""
-        return self._deadline is not None and self._clock() >= self._deadline
+        """Whether nothing new is to be begun: there is no time for another point."""
+        if self._deadline is None:
+            return False
+        usual = sum(self._seconds) / len(self._seconds) if self._seconds else 0.0
+        return self._clock() + usual >= self._deadline
 
     def point_starts(self) -> None:
         """Take the time of a point that is about to be measured."""
