@@ -29,7 +29,7 @@ def plane(
 
 
 def stairs(rows: Sequence[Row], lines: Sequence[Series], axis: Axis, *, x: str) -> Spec:
-    """Return counts that stay until they change, over *x*: rows have ``x``, ``series``, ``value``."""
+    """Return counts that stay until they change, over *x*; rows as those of a curve."""
     mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 2}
     layer = _layer(rows, lines, x, axis, mark=mark, told={"strokeDash": dash(lines)})
     return layered([layer, *axis.level])

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboards.reading.health import Moved, Trouble, moved, troubles
 from dashboards.reading.listing import Filter, Listed, listing
 from dashboards.reading.look import Look
 from dashboards.reading.window import Span, Window, changes, span, window
@@ -56,6 +57,16 @@ class Source:
         """Return the latest decisions of *within* that *chosen* lets through, newest first."""
         with self._database() as database:
             return listing(database, self.path, within, chosen=chosen)
+
+    def troubles(self, within: Span) -> list[Trouble]:
+        """Return what the loop noted in *within*, the latest first."""
+        with self._database() as database:
+            return troubles(database, self.path, within)
+
+    def moved(self, within: Span) -> list[Moved]:
+        """Return which replicas were moved in *within*, the latest first."""
+        with self._database() as database:
+            return moved(database, self.path, within)
 
     def record(self, decision: int) -> Record:
         """Return one decision with all that belongs to it."""

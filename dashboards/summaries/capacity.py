@@ -1,4 +1,4 @@
-"""What engines can do by their profile: laws beside measured points, and the trade-off of decode."""
+"""What engines can do by their profile: laws beside measured points, and decode's trade-off."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ def _decode(profile: Profile, running: tuple[Source, PolicyConfig, Profile] | No
     chart(
         spec,
         "Decode: ITL over the batch",
-        told=f"Lines: every request has {context:,} tokens. Points were measured at other contexts, too.",
+        told=f"Lines: every request has {context:,} tokens. Points were measured at others, too.",
     )
     place = fleet_point(_lately(running[0]), running[1]) if running else None
     spec = plane(

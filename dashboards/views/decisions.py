@@ -54,8 +54,8 @@ def _filter() -> Filter:
 
 def _picked(listed: list[Listed]) -> int:
     """Show the list; return the decision that is selected in it, the newest until one is."""
-    st.markdown(f"**{len(listed)} decisions, newest first**"
-                + (f" (the latest {MOST_LISTED})" if len(listed) == MOST_LISTED else ""))  # fmt: skip
+    more = " or more; these are the latest" if len(listed) == MOST_LISTED else ""
+    st.markdown(f"**{len(listed)} decisions, newest first**{more}")
     event = st.dataframe(
         listed_rows(listed), hide_index=True, height=280, key="list", on_select="rerun",
         selection_mode="single-row", alt="Decisions",

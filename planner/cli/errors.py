@@ -15,6 +15,7 @@ _EXTRAS = {
     "kubernetes": "kubernetes",
     "msgspec": "runtime",
     "nats": "runtime",
+    "streamlit": "dashboard",
     "tokenizers": "runtime",
     "uvloop": "runtime",
     "zmq": "local",

@@ -28,6 +28,7 @@ COMMANDS = {
     "replay": "Send a trace to a live deployment and measure it.",
     "explain": "Why a decision came out as it did; what a setting or a reason means.",
     "history": "What the planner decided, latest last.",
+    "dashboard": "What is decided, why, what it costs and what if, in a browser.",
     "chat": "Talk to the deployment.",
     "doctor": "Test what planner needs, and say how to mend it.",
     "config": "Show the settings in force, write a file of them, or check one.",
