@@ -16,6 +16,8 @@ class InstanceState(StrEnum):
     """Where a replica is in its life, as discovery knows it."""
 
     READY = "ready"
+    SLEEPING = "sleeping"
+    """Loaded, but its memory is given back: it serves nothing until it is woken."""
     DRAINING = "draining"
 
 

@@ -15,9 +15,11 @@ _ID_BITS = 48  # every JSON reader keeps 53 bits; 48 never collide in a fleet an
 
 
 class InstanceState(StrEnum):
-    """Whether an instance takes requests."""
+    """Whether an instance takes requests: only one that is ready does."""
 
     READY = "ready"
+    SLEEPING = "sleeping"
+    """It has given its memory back and can be woken."""
     DRAINING = "draining"
 
 

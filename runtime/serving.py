@@ -51,6 +51,7 @@ class ServedEndpoint:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_leaving = False
+        self._is_paused = False
 
     @classmethod
     async def start(
@@ -87,6 +88,18 @@ class ServedEndpoint:
         """Replace the metadata of the record. Raises StoreUnavailable; it is then done later."""
         self._record = msgspec.structs.replace(self._record, metadata=dict(metadata))
         await self._register()
+
+    async def set_state(self, state: InstanceState) -> None:
+        """Be listed with *state*; unless it is READY, what still arrives is sent elsewhere."""
+        is_ready = state is InstanceState.READY
+        self._is_paused &= not is_ready
+        self._record = msgspec.structs.replace(self._record, state=state)
+        await self._tell_store(self._register())
+        self._is_paused = not is_ready
+
+    async def wait_idle(self, timeout: float) -> bool:
+        """Return whether nothing runs any more within *timeout* seconds."""
+        return await self._wait_idle(timeout)
 
     async def drain(self, timeout: float) -> bool:
         """Leave: take nothing new, wait *timeout* seconds for what runs, kill the rest, close.
@@ -177,7 +190,7 @@ class ServedEndpoint:
             await invocation.run(self._handler, request, stream)
 
     def _check(self, context: Context) -> None:
-        if self._is_leaving:
-            raise Draining("the instance is draining")
+        if self._is_leaving or self._is_paused:
+            raise Draining("the instance takes nothing new")
         if context.remaining() == 0:
             raise DeadlineExceeded("the request's time was up before it arrived")

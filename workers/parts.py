@@ -8,6 +8,7 @@ import msgspec
 
 from planner.core.role import Role
 from runtime.context import Context
+from runtime.instance import InstanceState
 from runtime.invocation import Handler
 from runtime.ports import WorkQueue
 from runtime.protocol import GenerateRequest, ModelCard
@@ -81,6 +82,8 @@ class Part:
     """What to offer to frontends; None for a role that they do not send requests to."""
     drain: Callable[[float], Awaitable[bool]] | None = None
     """Ends the other work within so many seconds; returns whether all was finished."""
+    resume: Callable[[], None] = lambda: None
+    """Begins the other work again after `drain`."""
     in_flight: Callable[[], int] = lambda: 0
     """The other work."""
     queue_depth: Callable[[], int | None] = lambda: None
@@ -139,7 +142,9 @@ class PartMaker:
             depth.queue,
             await self._runtime.streams(),
             time_limit=self._options.remote_prefill_timeout,
-            workers_left=lambda: len(workers.all_instances),
+            workers_left=lambda: sum(
+                one.state is not InstanceState.SLEEPING for one in workers.all_instances
+            ),
             count=self._metrics.count_remote_prefill,
         )
         routing = ConditionalPrefill(
@@ -168,6 +173,7 @@ class PartMaker:
             handler=prefill,
             card=None,
             drain=puller.drain,
+            resume=puller.start,
             in_flight=lambda: puller.in_flight,
             queue_depth=lambda: depth.last,
         )

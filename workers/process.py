@@ -8,17 +8,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from runtime.config import RuntimeConfig
 from runtime.errors import MessagingUnavailable, RuntimeFault, StoreUnavailable
-from runtime.http.exposition import serve_metrics
+from runtime.http.exposition import add_exposition
+from runtime.http.routes import Routes
+from runtime.http.server import HttpServer
 from runtime.runtime import DistributedRuntime
+from workers.control import add_control
 from workers.metrics import WorkerMetrics
 from workers.options import WorkerOptions
 from workers.parts import Equipment, PartMaker
 from workers.registration import Registration
+from workers.sleep import Bed, NotNow, State
 from workers.stages import Stages
 from workers.warmup import warm_up
 
@@ -27,14 +31,6 @@ log = logging.getLogger(__name__)
 CONNECT_PAUSE_SECONDS = 0.5
 
 _T = TypeVar("_T")
-
-
-class State(StrEnum):
-    """Where a worker is in its life; what /health shows."""
-
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
 
 
 class Worker:
@@ -54,8 +50,8 @@ class Worker:
         self._metrics = metrics
         self._instance_id = instance_id
         self._stages = stages or Stages()
-        self._state = State.STARTING
         self._registration: Registration | None = None
+        self._bed: Bed | None = None
         self._queue_depth: Callable[[], int | None] = lambda: None
         self._metrics_url = ""
 
@@ -78,17 +74,23 @@ class Worker:
             return 0
 
     async def _show(self, stack: AsyncExitStack) -> None:
-        """Answer /metrics and /health. Raises RuntimeFault when the port cannot be had."""
-        options = self._options
+        """Answer /metrics, /health and control. Raises RuntimeFault when the port cannot be had."""
+        options, routes = self._options, Routes()
         self._metrics.read(
             stats=self._equipment.engine.stats,
             in_flight=lambda: self._in_flight,
             queue_depth=lambda: self._queue_depth(),
         )
+        add_exposition(routes, self._metrics.registry, self._health)
+        add_control(
+            routes,
+            sleep=lambda: self._made_bed.sleep(),
+            wake=lambda: self._made_bed.wake(),
+            host=options.host,
+        )
+        server = HttpServer(routes)
         try:
-            server = await serve_metrics(
-                self._metrics.registry, self._health, host=options.host, port=options.metrics_port
-            )
+            await server.start(options.host, options.metrics_port)
         except OSError as error:
             raise RuntimeFault(f"metrics port {options.metrics_port}: {error.strerror}") from error
         stack.push_async_callback(server.close)
@@ -121,7 +123,13 @@ class Worker:
             instance_id=self._instance_id,
             metadata=self._metadata(),
         )
-        self._state = State.READY
+        self._bed = Bed(
+            engine,
+            self._registration,
+            patience=self._options.drain_timeout,
+            warm_up=partial(warm_up, engine),
+        )
+        stack.push_async_callback(self._bed.close)
         self._complete("registered")
         return True
 
@@ -142,7 +150,8 @@ class Worker:
 
     async def _drain(self) -> None:
         assert self._registration is not None
-        self._state = State.DRAINING
+        assert self._bed is not None
+        await self._bed.close()
         log.info("worker draining name=%s in_flight=%d", self._options.name, self._in_flight)
         finished = await self._registration.drain(self._options.drain_timeout)
         log.info("worker drained name=%s finished=%s", self._options.name, finished)
@@ -166,6 +175,16 @@ class Worker:
             "start_seconds": self._stages.seconds,
         }
         return self._state is State.READY, page
+
+    @property
+    def _state(self) -> State:
+        return State.STARTING if self._bed is None else self._bed.state
+
+    @property
+    def _made_bed(self) -> Bed:
+        if self._bed is None:
+            raise NotNow("the worker is starting")
+        return self._bed
 
     @property
     def _in_flight(self) -> int:

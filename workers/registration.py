@@ -17,6 +17,8 @@ from workers.parts import Part
 
 log = logging.getLogger(__name__)
 
+Card = tuple[str, bytes]
+"""A key of the store and the model card under it."""
 _STORE_SECONDS = 2.0  # how long leaving waits for a store that is away; the lease ends by itself
 
 
@@ -24,12 +26,12 @@ class Registration:
     """A part that clients can find, until it is drained."""
 
     def __init__(
-        self, runtime: DistributedRuntime, part: Part, served: ServedEndpoint, card_key: str | None
+        self, runtime: DistributedRuntime, part: Part, served: ServedEndpoint, card: Card | None
     ) -> None:
         self._store = runtime.store
         self._part = part
         self._served = served
-        self._card_key = card_key
+        self._card = card
 
     @classmethod
     async def publish(
@@ -48,12 +50,13 @@ class Registration:
             instance_id=instance_id,
             request_type=GenerateRequest,
         )
-        card_key = None
+        card = None
         if part.card is not None:
             entry = model_entry(part.card, component=component, endpoint=part.endpoint)
-            card_key = model_key(entry, namespace=runtime.config.namespace, instance_id=instance_id)
-            await runtime.store.put(card_key, encode_entry(entry), leased=True)
-        return cls(runtime, part, served, card_key)
+            key = model_key(entry, namespace=runtime.config.namespace, instance_id=instance_id)
+            card = key, encode_entry(entry)
+            await runtime.store.put(*card, leased=True)
+        return cls(runtime, part, served, card)
 
     @property
     def in_flight(self) -> int:
@@ -66,14 +69,39 @@ class Registration:
         Returns whether everything was finished. What was not ends with Draining at its client, or
         goes back to the queue.
         """
-        if self._card_key is not None:
-            await self._tell(self._store.delete(self._card_key))
+        await self._withdraw()
         finished = True
         if self._part.drain is not None:
             record = replace(self._served.instance, state=InstanceState.DRAINING)
             await self._tell(self._store.put(record.key, encode_record(record), leased=True))
             finished = await self._part.drain(timeout)
         return await self._served.drain(timeout) and finished
+
+    async def pause(self, timeout: float) -> bool:
+        """Take nothing new; returns whether all is finished within *timeout* seconds.
+
+        What came over other ways and is not finished by then goes back to its queue.
+        """
+        await self._withdraw()
+        await self._served.set_state(InstanceState.DRAINING)
+        if self._part.drain is not None:
+            await self._part.drain(timeout)
+        return await self._served.wait_idle(timeout)
+
+    async def rest(self) -> None:
+        """Be listed as asleep, after `pause`."""
+        await self._served.set_state(InstanceState.SLEEPING)
+
+    async def resume(self) -> None:
+        """Take requests again."""
+        self._part.resume()
+        await self._served.set_state(InstanceState.READY)
+        if self._card is not None:
+            await self._tell(self._store.put(*self._card, leased=True))
+
+    async def _withdraw(self) -> None:
+        if self._card is not None:
+            await self._tell(self._store.delete(self._card[0]))
 
     async def _tell(self, writing: Awaitable[None]) -> None:
         try:

@@ -38,7 +38,7 @@ class PrefillPuller:
         return len(self._tasks)
 
     def start(self) -> None:
-        """Begin to pull."""
+        """Begin to pull, also after `drain`."""
         self._pulling = asyncio.create_task(self._pull(), name="prefill puller")
 
     async def drain(self, timeout: float) -> bool:

@@ -134,6 +134,18 @@ class SimulatedEngine:
             outbox.close()
             self._leave(outbox)
 
+    @property
+    def why_awake(self) -> str | None:
+        """Nothing keeps it awake."""
+        return None
+
+    async def sleep(self) -> None:
+        """Drop the prefix cache: there are no weights."""
+        self._scheduler.pool.clear()
+
+    async def wake(self) -> None:
+        """Nothing has to be loaded."""
+
     def stats(self) -> EngineStats:
         """Return the scheduler's figures."""
         scheduler = self._scheduler

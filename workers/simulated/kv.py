@@ -89,6 +89,11 @@ class BlockPool:
             else:
                 self._free[block] = None
 
+    def clear(self) -> None:
+        """Forget the content of all blocks; nobody may hold any."""
+        self._content.clear()
+        self._by_content.clear()
+
     def _forget(self, block: int) -> None:
         content = self._content.pop(block, None)
         if content is not None:

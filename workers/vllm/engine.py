@@ -69,6 +69,19 @@ class Llm(Protocol):
         """End a request with the finish `ABORTED`; one that is not there is fine."""
         ...
 
+    @property
+    def why_awake(self) -> str | None:
+        """Why it can never sleep, or None if it can."""
+        ...
+
+    async def sleep(self) -> None:
+        """Move the weights to the host's memory and drop the KV cache. Raises RuntimeFault."""
+        ...
+
+    async def wake(self) -> None:
+        """Bring both back; one that is awake is fine. Raises RuntimeFault."""
+        ...
+
     def close(self) -> None:
         """End all processes of the engine; blocks for seconds."""
         ...
@@ -164,6 +177,19 @@ class VllmEngine:
         """End a request; its reader gets no finish reason."""
         if self._llm is not None:
             await self._llm.abort(request_id)
+
+    @property
+    def why_awake(self) -> str | None:
+        """Why the loaded engine can never sleep, or None if it can."""
+        return self._loaded.why_awake
+
+    async def sleep(self) -> None:
+        """Keep the weights on the host alone, and no KV cache."""
+        await self._loaded.sleep()
+
+    async def wake(self) -> None:
+        """Take the device's memory again."""
+        await self._loaded.wake()
 
     def stats(self) -> EngineStats:
         """Return what vLLM reported last, and the sums so far."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.core.role import Role
+from workers.control import LOOPBACK
 from workers.options import WorkerOptions
 from workers.vllm import parent
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _SIDE_PORTS = 12_000
 
@@ -56,7 +56,7 @@ def variables(
     if options.role is not Role.AGGREGATED:
         chosen["VLLM_NIXL_SIDE_CHANNEL_HOST"] = options.host
         chosen["VLLM_NIXL_SIDE_CHANNEL_PORT"] = str(side_port)
-    if options.host in _LOOPBACK:
+    if options.host in LOOPBACK:
         chosen["GLOO_SOCKET_IFNAME"] = "lo"
         if device.is_cpu:
             chosen |= {"UCX_TLS": "tcp,self,sm", "UCX_NET_DEVICES": "lo"}

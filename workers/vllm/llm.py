@@ -5,7 +5,7 @@ Written for vLLM 0.32.0. Importing it imports vLLM, which takes seconds and read
 
 import logging
 import multiprocessing
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -73,6 +73,28 @@ class AsyncLlm:
     async def abort(self, request_id: str) -> None:
         """End a request, unless the engine has ended it already."""
         await self._engine.abort(request_id)
+
+    @property
+    def why_awake(self) -> str | None:
+        """Why it can never sleep, or None if it can."""
+        return _why_awake(self._engine.vllm_config)
+
+    async def sleep(self) -> None:
+        """Sleep at level 1: the weights go to the host's memory, the KV cache is dropped."""
+        await self._managed(self._engine.sleep(1))
+
+    async def wake(self) -> None:
+        """Take everything back."""
+        if await self._managed(self._engine.is_sleeping()):
+            await self._managed(self._engine.wake_up())
+
+    async def _managed(self, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
+        except EngineDeadError as error:
+            raise StreamBroken("vLLM's engine has died") from error
+        except (RuntimeError, ValueError) as error:
+            raise RuntimeFault(f"vLLM failed: {_line(error)}") from error
 
     def close(self) -> None:
         """Shut the engine down, and kill what does not end."""
@@ -160,6 +182,17 @@ def _capacity(config: Any) -> Capacity:
         token_budget=config.scheduler_config.max_num_batched_tokens,
         extras=(*EXTRAS, *((PRIORITY,) if config.scheduler_config.policy == PRIORITY else ())),
     )
+
+
+def _why_awake(config: Any) -> str | None:
+    """Return what stands against sleep. A CPU's worker only logs that it does not do it."""
+    if config.device_config.device_type == "cpu":
+        return "vLLM frees no memory on a CPU"
+    if config.kv_transfer_config is not None:
+        return "other engines reach into its KV cache, which must stay where it is"
+    if not config.model_config.enable_sleep_mode:
+        return "it was started without -- --enable-sleep-mode"
+    return None
 
 
 def _line(error: BaseException) -> str:
