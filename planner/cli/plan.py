@@ -1,6 +1,7 @@
 """`planner plan`: one decision now, and nothing changed."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _SHOWN_FROM_SECONDS = 2.0
+_KEPT = "Nothing was changed by this. A planner acts on this deployment: planner history --changed"
 
 
 @click.command()
@@ -45,6 +47,7 @@ def command(
     """
     from planner.cli.control.acting import how_to_act
     from planner.cli.control.effective import effective
+    from planner.cli.control.journal import is_acted_on
     from planner.cli.control.preview import check_feasible
     from planner.core.units import format_duration, parse_duration
 
@@ -58,7 +61,8 @@ def command(
     else:
         _print_report(found)
         print_line()
-        print_line(_advice(found.plan, act))
+        is_kept = act is not None and is_acted_on(settled.settings, now=time.time())
+        print_line(_KEPT if is_kept else _advice(found.plan, act))
     check_feasible(found)
     return Exit.CHANGE_DUE if detailed_exitcode and found.plan.changes else Exit.DONE
 

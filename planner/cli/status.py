@@ -33,6 +33,7 @@ def command(is_watch: bool, state_dir: Path | None, output: str) -> int:
 
 
 def _show(state: Path, output: str, *, only_check: bool) -> Exit:
+    from connectors.circus.spec import spec_path
     from planner.cli.local.document import document
     from planner.cli.local.lock import is_running
     from planner.cli.local.status import look
@@ -46,6 +47,11 @@ def _show(state: Path, output: str, *, only_check: bool) -> Exit:
         raise PlannerError(f"no deployment runs in {state}", hint="planner serve")
     if only_check:
         return Exit.DONE
+    if not spec_path(state).exists():
+        raise PlannerError(
+            f"the deployment in {state} is only starting, or just ending",
+            hint="planner status --watch",
+        )
     status = asyncio.run(look(state))
     if output == "json":
         print_json(document(status, state))

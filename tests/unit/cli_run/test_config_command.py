@@ -99,8 +99,8 @@ def test_a_file_that_is_there_stays(capsys) -> None:
         ),
         pytest.param(
             'sla = "ttft=1s"\nmin = { decode = 3 }\nmax = { decode = 2 }',
-            "planner.toml: min and max of decode: maximum 2 replicas: must be at least 3", "raise the maximum",
-            id="bounds that cross",
+            "planner.toml: min and max of decode: maximum 2 replicas: must be at least 3",
+            "raise the maximum", id="bounds that cross",
         ),
         pytest.param(
             'profile = "quen3-32b-h200"', "profile 'quen3-32b-h200': not bundled",
