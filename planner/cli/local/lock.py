@@ -9,7 +9,8 @@ from pathlib import Path
 from planner.errors import ConfigError
 
 _FILE = "lock"
-_JOURNAL = "journal"
+_KEPT = ("journal", "profiling")
+"""What planners and profilers leave there, whose names begin like this."""
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def _claim(state: Path) -> None:
     except OSError as error:
         message = f"--state-dir {state}: {(error.strerror or str(error)).lower()}"
         raise ConfigError(message, hint="--state-dir DIR") from error
-    foreign = sorted(name for name in present if not name.startswith(_JOURNAL))
+    foreign = sorted(name for name in present if not name.startswith(_KEPT))
     if foreign and _FILE not in present:
         raise ConfigError(
             f"--state-dir {state}: holds {foreign[0]}, so it is not a deployment's folder",
