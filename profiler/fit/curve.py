@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import sqrt
+from statistics import mean, stdev
 from typing import TypeVar
 
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
@@ -13,9 +15,10 @@ from profiler.fit.monotone import Correction, correction
 
 Point = TypeVar("Point", PrefillPoint, DecodePoint)
 
-# How far a correction may go, and what it must lower the held-out error to: less may be luck.
+# How far a correction may go.
 _TRUSTS = (0.25, 0.5, 0.75, 1.0)
-_EARNED = 0.85
+# It must lower the held-out error by as many standard errors of that, and by this: less is luck.
+_EARNED_ERRORS = 2.0
 _LEAST_GAIN = 0.002
 _LEAST_FOR_CORRECTION = 8
 
@@ -153,12 +156,20 @@ def _earned(
     best_trust, best = 0.0, errors(0.0)
     if len(points) < _LEAST_FOR_CORRECTION:
         return best_trust, best
-    enough = min(_EARNED * best.mean, best.mean - _LEAST_GAIN)
+    law = best
     for trust in _TRUSTS:
         found = errors(trust)
-        if found.mean < min(enough, best.mean):
+        if found.mean < best.mean and _is_better(found, law):
             best_trust, best = trust, found
     return best_trust, best
+
+
+def _is_better(found: HeldOut, law: HeldOut) -> bool:
+    gains = [before - after for before, after in zip(law.errors, found.errors, strict=True)]
+    if len(gains) < 2:
+        return False
+    needed = _EARNED_ERRORS * stdev(gains) / sqrt(len(gains))
+    return mean(gains) > max(_LEAST_GAIN, needed)
 
 
 def _corrected(

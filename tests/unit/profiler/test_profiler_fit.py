@@ -53,7 +53,7 @@ def test_prompts_that_are_cut_pay_the_base_of_every_chunk():
 
 def test_a_bend_that_no_law_has_is_corrected_once_points_bear_it_out():
     def bent(batch, kv_tokens):
-        return 0.005 + 2e-5 * batch + 1e-8 * kv_tokens + 0.01 * (batch > 60)
+        return 0.005 + 2e-5 * batch + 1e-8 * kv_tokens + 1e-4 * max(0, batch - 80)
 
     curve = decode_curve(load_points(bent, batches=(1, 20, 40, 55, 65, 100, 150, 200)), LIMITS)
     law = curve.law
