@@ -18,9 +18,9 @@ class Stages:
         self._started = process_start() if started is None else started
         self.seconds: dict[str, float] = {}
 
-    def complete(self, stage: str) -> float:
-        """Note that *stage* is complete; returns its seconds."""
-        self.seconds[stage] = self._clock() - self._started
+    def complete(self, stage: str, at: float | None = None) -> float:
+        """Note that *stage* is complete, now or since *at* on the clock; returns its seconds."""
+        self.seconds[stage] = (self._clock() if at is None else at) - self._started
         return self.seconds[stage]
 
 

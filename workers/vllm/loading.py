@@ -9,12 +9,23 @@ from workers.vllm.totals import Totals
 
 
 class VllmLoading:
-    """Imports vLLM and makes the engine of *flags*; *imported* is called between the two."""
+    """Imports vLLM and makes the engine of *flags*.
 
-    def __init__(self, flags: list[str], totals: Totals, *, imported: Callable[[], None]) -> None:
+    *imported* is called between the two, *made* after them.
+    """
+
+    def __init__(
+        self,
+        flags: list[str],
+        totals: Totals,
+        *,
+        imported: Callable[[], None],
+        made: Callable[[], None] = lambda: None,
+    ) -> None:
         self._flags = flags
         self._totals = totals
         self._imported = imported
+        self._made = made
         self._is_stopped = False
 
     def load(self) -> Llm:
@@ -24,7 +35,9 @@ class VllmLoading:
         if self._is_stopped:
             raise RuntimeFault("stopped while vLLM was imported")
         self._imported()
-        return llm.make(self._flags, self._totals.record)
+        engine = llm.make(self._flags, self._totals.record)
+        self._made()
+        return engine
 
     def stop(self) -> None:
         """Kill the processes that are being started, if any."""

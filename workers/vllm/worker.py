@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from planner.core.role import Role
 from runtime.instance import new_instance_id
@@ -14,7 +17,7 @@ from workers.metrics import WorkerMetrics
 from workers.parts import Equipment
 from workers.process import Worker
 from workers.stages import Stages
-from workers.vllm import environment
+from workers.vllm import environment, progress
 from workers.vllm.arguments import Settings, engine_flags, parse, value_of
 from workers.vllm.check import Machine, check, read_number
 from workers.vllm.engine import VllmEngine
@@ -71,7 +74,15 @@ class VllmProcess:
             index = PrefixIndex()
             flags = engine_flags(self._settings, self._device, events=self._listen(index, stack))
             totals = Totals(on_step=self._metrics.observe_step, clock=time.monotonic)
-            loading = VllmLoading(flags, totals, imported=self._imported)
+            notes = Path(stack.enter_context(TemporaryDirectory(prefix="planner-vllm-"))) / "notes"
+            notes.touch()
+            os.environ[progress.VARIABLE] = str(notes)
+            loading = VllmLoading(
+                flags,
+                totals,
+                imported=lambda: self._completed("imports"),
+                made=lambda: self._loaded(notes),
+            )
             engine = VllmEngine(loading, totals, index=index)
             equipment = Equipment(
                 engine=engine,
@@ -100,8 +111,12 @@ class VllmProcess:
         stack.push_async_callback(events.close)
         return events.endpoint
 
-    def _imported(self) -> None:
-        seconds = self._stages.complete("imports")
-        self._metrics.set_start("imports", seconds)
+    def _loaded(self, notes: Path) -> None:
+        for stage, at in progress.read_progress(notes).items():
+            self._completed(stage, at)
+
+    def _completed(self, stage: str, at: float | None = None) -> None:
+        seconds = self._stages.complete(stage, at)
+        self._metrics.set_start(stage, seconds)
         name = self._settings.options.name
-        log.info("worker started name=%s stage=imports seconds=%.2f", name, seconds)
+        log.info("worker started name=%s stage=%s seconds=%.2f", name, stage, seconds)
