@@ -7,7 +7,6 @@ a file beside them that could disagree.
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.circus.client import CircusClient, SupervisorAway, SupervisorRefused
@@ -16,6 +15,7 @@ from connectors.circus.gpus import held_gpus, take_gpus
 from connectors.circus.processes import DEVICES, Child
 from connectors.circus.sight import Sight, by_name
 from connectors.circus.spec import DeploymentSpec, RoleSpec
+from connectors.progress import Progress
 from connectors.replicas import free_names, replica_role, victims
 from connectors.request import check_desired, differences
 from planner.core.observation import Replicas
@@ -24,26 +24,6 @@ from planner.errors import MetricsUnavailable, ScaleRejected
 from planner.ports import Outcome, Registry, ScaleResult
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What one call of `scale` has done, and what it could not do."""
-
-    started: list[str] = field(default_factory=list)
-    draining: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-    def result(self) -> ScaleResult:
-        """Return what was done. Raises ScaleRejected when something was not."""
-        if self.refused:
-            changes = [f"{name} started" for name in self.started]
-            changes += [f"{name} draining" for name in self.draining]
-            changed = f"changed: {', '.join(changes)}" if changes else "nothing changed"
-            raise ScaleRejected(f"{'; '.join(self.refused)}; {changed}")
-        return ScaleResult(
-            outcome=Outcome.APPLIED, started=tuple(self.started), draining=tuple(self.draining)
-        )
 
 
 class CircusConnector:
@@ -111,7 +91,7 @@ class CircusConnector:
                 self._see_out(child.name, child.pid)
 
     async def _apply(self, changes: Mapping[Role, int], sight: Sight) -> ScaleResult:
-        progress = _Progress()
+        progress = Progress()
         try:
             for role, by in changes.items():  # shrink first: what it frees may be needed
                 await self._shrink(role, -by, sight, progress)
@@ -121,7 +101,7 @@ class CircusConnector:
             progress.refused.append(str(error))
         return progress.result()
 
-    async def _shrink(self, role: Role, by: int, sight: Sight, progress: _Progress) -> None:
+    async def _shrink(self, role: Role, by: int, sight: Sight, progress: Progress) -> None:
         for name in victims(sight.replicas(role), max(0, by)):
             pids = await self._departure.begin(self._client, name)
             progress.draining.append(name)
@@ -140,7 +120,7 @@ class CircusConnector:
         else:
             log.warning("replica killed name=%s drain_seconds=%g", name, self._spec.drain_seconds)
 
-    async def _grow(self, role: Role, by: int, sight: Sight, progress: _Progress) -> None:
+    async def _grow(self, role: Role, by: int, sight: Sight, progress: Progress) -> None:
         if by <= 0:
             return
         spec = self._spec.roles[role]

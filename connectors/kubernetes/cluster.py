@@ -1,0 +1,145 @@
+"""One namespace of a cluster as watches know it: workloads, pods, autoscalers, quotas.
+
+Several deployments can share it: looking at one of them asks nothing of the API server.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from connectors.kubernetes.api import Api, ApiRefused, Json
+from connectors.kubernetes.kinds import (
+    AUTOSCALERS,
+    DEPLOYMENTS,
+    PODS,
+    QUOTAS,
+    STATEFUL_SETS,
+    Kind,
+)
+from connectors.kubernetes.objects import DEPLOYMENT, GPU, Workload, read_workload
+from connectors.kubernetes.watched import Watched
+from planner.errors import ConfigError, MetricsUnavailable
+
+DEFAULT_KINDS = (DEPLOYMENTS, STATEFUL_SETS)
+_QUOTA_KEY = f"requests.{GPU}"
+
+log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """What *namespace* holds of *deployment*, or of every deployment that is labelled as one.
+
+    Its figures may be *patience* seconds old while the API server is away. *clock* returns seconds.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        *,
+        deployment: str | None = None,
+        kinds: Sequence[Kind] = DEFAULT_KINDS,
+        clock: Callable[[], float],
+        patience: float = 10.0,
+    ) -> None:
+        self.api = api
+        self.namespace = namespace
+        self._patience = patience
+        selector = DEPLOYMENT if deployment is None else f"{DEPLOYMENT}={deployment}"
+
+        def watched(kind: Kind, labels: str = "") -> Watched:
+            return Watched(api, kind.path(namespace), selector=labels, clock=clock)
+
+        self._workloads = {kind: watched(kind, selector) for kind in kinds}
+        self._pods = watched(PODS, selector)
+        self._autoscalers = watched(AUTOSCALERS)
+        self._quotas = watched(QUOTAS)
+
+    async def start(self) -> None:
+        """Begin to watch. Raises ConfigError for what may not be read, MetricsUnavailable else."""
+        await asyncio.gather(*(one.start() for one in self._all))
+        for one in self._needed:
+            if isinstance(one.fault, ApiRefused):
+                raise ConfigError(
+                    f"namespace {self.namespace}: {one.fault}",
+                    hint="kubectl apply -k deploy/kubernetes/base grants what planner needs",
+                )
+        self._tell_unread(self._autoscalers, "whether an autoscaler has the same target")
+        self._tell_unread(self._quotas, "how many GPUs the namespace may use")
+        self.check()
+
+    async def close(self) -> None:
+        """Stop watching; the API is its owner's."""
+        await asyncio.gather(*(one.close() for one in self._all))
+
+    def check(self) -> None:
+        """Raise MetricsUnavailable when what is known is too old to act on."""
+        for one in self._needed:
+            if not one.lists or (one.fault is not None and one.age_seconds > self._patience):
+                raise MetricsUnavailable(
+                    f"nothing is known of namespace {self.namespace} since"
+                    f" {one.age_seconds:.0f}s: {one.fault}",
+                    hint="kubectl get --raw /readyz",
+                )
+
+    def workloads(self, deployment: str) -> Sequence[Workload]:
+        """Return what is scaled in *deployment*: everything with a role."""
+        found = [
+            read_workload(item, kind)
+            for kind, watched in self._workloads.items()
+            for item in _of(watched.objects.values(), deployment)
+        ]
+        return [one for one in found if one is not None]
+
+    def pods(self, deployment: str) -> Sequence[Json]:
+        """Return the pods of *deployment*."""
+        return list(_of(self._pods.objects.values(), deployment))
+
+    def autoscaler(self, workload: Workload) -> str | None:
+        """Return the name of an autoscaler that scales *workload*; None if none is known."""
+        for name, item in self._autoscalers.objects.items():
+            target = (item.get("spec") or {}).get("scaleTargetRef") or {}
+            group = str(target.get("apiVersion", "")).rpartition("/")[0]
+            plural = f"{str(target.get('kind', '')).lower()}s"
+            its = (group, plural, target.get("name"))
+            if its == (workload.kind.group, workload.kind.plural, workload.name):
+                return name
+        return None
+
+    @property
+    def quota_gpus(self) -> int | None:
+        """GPUs that the namespace may use by its quotas; None where none limits them."""
+        limits = [
+            int(hard[_QUOTA_KEY])
+            for item in self._quotas.objects.values()
+            if _QUOTA_KEY in (hard := (item.get("spec") or {}).get("hard") or {})
+        ]
+        return min(limits, default=None)
+
+    def amend(self, kind: Kind, item: Json) -> None:
+        """Take what a write of a pod or workload answered for known."""
+        (self._pods if kind == PODS else self._workloads[kind]).amend(item)
+
+    def raw(self, workload: Workload) -> Json | None:
+        """Return the object that *workload* was read from; None if it is gone."""
+        return self._workloads[workload.kind].objects.get(workload.name)
+
+    @property
+    def _needed(self) -> Sequence[Watched]:
+        return [*self._workloads.values(), self._pods]
+
+    @property
+    def _all(self) -> Sequence[Watched]:
+        return [*self._needed, self._autoscalers, self._quotas]
+
+    def _tell_unread(self, watched: Watched, what: str) -> None:
+        if watched.fault is not None:
+            log.warning("cannot tell %s: namespace=%s", what, self.namespace)
+
+
+def _of(items: Iterable[Json], deployment: str) -> Iterable[Json]:
+    return (one for one in items if _labels(one).get(DEPLOYMENT) == deployment)
+
+
+def _labels(item: Json) -> Mapping[str, str]:
+    return item["metadata"].get("labels") or {}
