@@ -22,6 +22,8 @@ from profiler.sweep.choice import next_ask
 from profiler.sweep.run import Sweep
 from profiler.target import Target
 
+pytestmark = pytest.mark.looptime
+
 TP1, TP2 = Parallelism(tp=1), Parallelism(tp=2)
 TARGET = Target(
     sla=Sla(ttft_seconds=1.0, itl_seconds=0.03), workload=Workload(rate_rps=0, isl=2000, osl=200)
@@ -48,7 +50,7 @@ def engine(tp):
 
 
 ENGINES = {TP1: engine(1), TP2: engine(2)}
-EFFORT = Effort(start_seconds=0.2, point_seconds=0.2, stop_seconds=0.2)
+EFFORT = Effort()
 PLANNED = [
     PlannedEngine(parallelism=p, effort=EFFORT, start_seconds=30, points_seconds=100)
     for p in (TP1, TP2)
@@ -128,7 +130,7 @@ async def test_progress_counts_up_to_the_end():
 
 FAULTS = [
     pytest.param({"broken": frozenset({TP1})}, "out of memory", id="does not start"),
-    pytest.param({"hanging": frozenset({TP1})}, "did not start within 0.2 s", id="never answers"),
+    pytest.param({"hanging": frozenset({TP1})}, "did not start within 1800 s", id="never answers"),
 ]
 
 
@@ -149,7 +151,7 @@ async def test_an_engine_that_does_not_start_is_left_out(fault, said):
 
 POINT_FAULTS = [
     pytest.param("failing", "the engine answered 500", id="raises"),
-    pytest.param("stuck", "no result within 0.2 s", id="hangs"),
+    pytest.param("stuck", "no result within 600 s", id="hangs"),
 ]
 
 
