@@ -53,12 +53,15 @@ def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed)
     versions: list[str] = []
     for measured in swept.engines:
         failures += measured.failures
+        if measured.facts is None:
+            if measured.failure is None:
+                failures.append(f"{measured.parallelism}: not started, time was up")
+            continue
         try:
             engines.append(fit_engine(measured, assumed))
         except ProfileError as error:
             failures.append(f"{measured.parallelism}: not in the profile: {error}")
         else:
-            assert measured.facts is not None
             versions.append(measured.facts.engine_version)
     if not engines:
         raise ProfileError(

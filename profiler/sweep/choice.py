@@ -15,7 +15,7 @@ from profiler.target import Target
 
 # Attempts beyond the points asked for, to make up for failed ones.
 _SPARE_ATTEMPTS = 2
-# What all boundaries of the SLA weigh together, everything else weighing 1.
+# What all boundaries of the SLA weigh together, and the usual load; everything else weighs 1.
 _BOUNDARY_WEIGHT = 1.0
 _USUAL_WEIGHT = 0.5
 _LEAST_FOR_LAW = 3
@@ -163,7 +163,7 @@ class _Loads:
 
 
 def _weights(goals: Sequence[Place], edges: Sequence[Place]) -> list[float]:
-    """Return weights of goals and edges: the first edge, the usual load's, weighs the most."""
+    """Return weights of goals, and of edges: the usual load's first, then boundaries alike."""
     others = max(1, len(edges) - 1)
     first = [_USUAL_WEIGHT] * min(1, len(edges))
     rest = [_BOUNDARY_WEIGHT / others] * (len(edges) - 1)

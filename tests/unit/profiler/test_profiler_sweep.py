@@ -211,6 +211,27 @@ async def test_a_spent_budget_ends_it_with_what_there_is():
     assert run.rig.running == 0
 
 
+async def test_what_there_was_no_time_for_is_said():
+    run = Run(rig())
+
+    def report(event):
+        run.now += 10 * isinstance(event, PointDone)
+
+    swept = await run(budget_seconds=95, report=report)
+    result = outcome(swept, HEADING, TARGET, assumed=ASSUMED)
+    assert result.failures == ("tp2: not started, time was up",)
+    assert result.exit_code == 3
+
+
+async def test_an_sla_that_nothing_meets_still_yields_the_profile():
+    swept = await Run(rig())()
+    tight = Target(sla=Sla(itl_seconds=0.001), workload=TARGET.workload)
+    result = outcome(swept, HEADING, tight, assumed=ASSUMED)
+    assert result.exit_code == 4
+    assert len(result.profile.engines) == 2
+    assert result.choice.nearest is not None
+
+
 async def test_failures_are_kept_until_they_are_to_be_tried_again():
     store = MemoryStore()
     await Run(rig(broken=frozenset({TP1})), store)()
