@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import click
 from prometheus_client import CollectorRegistry, Metric
 
 DOCS = Path(__file__).parent
@@ -17,6 +18,7 @@ sys.path.insert(0, str(DOCS))
 import worked_example  # noqa: E402 - a file beside this one
 
 from planner.cli import exits, meanings  # noqa: E402
+from planner.cli.main import program  # noqa: E402
 from planner.config import Settings  # noqa: E402
 from planner.metrics import LoopMetrics  # noqa: E402
 from runtime.frontend.metrics import FrontendMetrics  # noqa: E402
@@ -24,6 +26,7 @@ from runtime.frontend.sla import Targets  # noqa: E402
 from workers.engine import EngineStats, StepTotals, TransferTotals  # noqa: E402
 from workers.metrics import WorkerMetrics  # noqa: E402
 
+_EVERYWHERE = {"--verbose", "--quiet", "--help"}
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -42,6 +45,34 @@ def exit_codes() -> str:
     return table(
         ("code", "when"), [(str(code.value), told) for code, told in exits.MEANINGS.items()]
     )
+
+
+def commands() -> str:
+    """Return a section for each command, with its flags."""
+    root = click.Context(program, info_name="planner")
+    return "".join(_command(root, name) for name in program.list_commands(root))
+
+
+def _command(parent: click.Context, name: str) -> str:
+    assert isinstance(parent.command, click.Group)
+    command = parent.command.get_command(parent, name)
+    assert command is not None
+    context = click.Context(command, info_name=name, parent=parent)
+    if isinstance(command, click.Group):
+        return "".join(_command(context, one) for one in command.list_commands(context))
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    told = f"### {context.command_path}\n{command.get_short_help_str(200)}\n```\n{usage}\n```\n"
+    flags = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    settable = {one.name for one in flags} & Settings.model_fields.keys()
+    elsewhere = settable if len(settable) > len(Settings.model_fields) / 2 else set()
+    own = [one for one in flags if one.name not in elsewhere and not _EVERYWHERE & {*one.opts}]
+    rows = [(f"`{'`, `'.join(one.opts)}`", _cell(one.get_help_record(context))) for one in own]
+    also = "And a flag for each [setting](#settings).\n" if elsewhere else ""
+    return f"{told}{table(('flag', 'what it is'), rows) if rows else ''}{also}\n"
+
+
+def _cell(record: tuple[str, str] | None) -> str:
+    return "" if record is None else record[1].replace("|", "\\|")
 
 
 def reasons() -> str:
@@ -97,6 +128,7 @@ def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "exit-codes": exit_codes,
+    "commands": commands,
     "reasons": reasons,
     "settings": settings,
     "frontend-metrics": frontend_metrics,

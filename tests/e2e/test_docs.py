@@ -66,8 +66,9 @@ async def test_the_quickstart_in_order(machine) -> None:
 
     assert "0 failed" in said["replay"]
     assert "Nothing was changed" in said["plan"]
-    assert re.search(r"^prefill +\S+ +1 +1 +0 *$", said["status"], re.MULTILINE)
-    assert "DemandForecast" in said["explain"]
+    assert re.search(r"^prefill +\S+ +1 +1 +0 +0 ", said["status"], re.MULTILINE)
+    assert said["explain"].startswith("cold_start: ")
+    assert "PLANNER_STATE_DIR" in said["config"]
     assert "planner ACTS on planner" in said["run"]
     assert "the target of 99% is met" in said["simulate"]
     assert "predicted attainment" in said["size"]
