@@ -30,6 +30,16 @@ _TIED = (
 )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a real kube-apiserver unless it is asked for: it is built at first."""
+    if "kubernetes" in (config.option.markexpr or ""):
+        return
+    left = [item for item in items if item.get_closest_marker("kubernetes")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
 class LocalServer:
     """An etcd or nats-server of our own: it can be killed and started again on its data."""
 

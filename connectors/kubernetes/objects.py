@@ -143,6 +143,8 @@ def _url(pod: Json, annotation: str) -> str | None:
 
 
 def _unplaced(pod: Json) -> str | None:
+    if (pod.get("spec") or {}).get("nodeName"):
+        return None
     for one in (pod.get("status") or {}).get("conditions") or ():
         if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable":
             return str(one.get("message") or "no node takes it")

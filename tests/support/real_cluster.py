@@ -1,0 +1,165 @@
+"""A real kube-apiserver with its controller manager: built once into a cache, started for a run.
+
+PLANNER_KUBE_BIN names a folder that has both already.
+"""
+
+import itertools
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from connectors.kubernetes.api import Api, open_api
+from runtime.servers import LOOPBACK, etcd_command, free_port
+
+_BUILD = Path(__file__).parents[1] / "kubernetes" / "build_apiserver.sh"
+_START_SECONDS = 90.0
+_BUILD_SECONDS = 1800.0
+_NAMESPACES = "/api/v1/namespaces"
+_TIED = (
+    "import ctypes, os, sys;"
+    f"ctypes.CDLL(None).prctl(1, {signal.SIGKILL:d});"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@dataclass
+class RealCluster:
+    """Its kubeconfig has the contexts ``admin`` and ``planner``, who may do nothing yet."""
+
+    kubeconfig: Path
+    url: str
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @asynccontextmanager
+    async def api(self, context: str = "admin") -> AsyncIterator[Api]:
+        api, _ = await open_api(kubeconfig=self.kubeconfig, context=context)
+        try:
+            yield api
+        finally:
+            await api.close()
+
+    async def namespace(self, api: Api) -> str:
+        """Return a new namespace."""
+        name = f"t{next(self._numbers)}"
+        await api.create(_NAMESPACES, {"metadata": {"name": name}})
+        return name
+
+
+def binaries() -> Path:
+    """Return where both programs are, building them if need be; skips the test otherwise."""
+    if named := os.environ.get("PLANNER_KUBE_BIN"):
+        return Path(named)
+    try:
+        built = subprocess.run(
+            [str(_BUILD)], capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"kube-apiserver was not built in {_BUILD_SECONDS:.0f} s")
+    if built.returncode:
+        pytest.skip(f"kube-apiserver cannot be built here: {built.stderr.strip()[-300:]}")
+    return Path(built.stdout.strip().splitlines()[-1])
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[RealCluster]:
+    """Start etcd, the API server and the controller manager; they end with the block."""
+    programs, started = binaries(), []
+    _keys(folder)
+    client, port = free_port(), free_port()
+    cluster = RealCluster(kubeconfig=folder / "kubeconfig", url=f"https://{LOOPBACK}:{port}")
+    cluster.kubeconfig.write_text(_KUBECONFIG.format(url=cluster.url))
+    try:
+        etcd = etcd_command(data_dir=folder / "data", client_port=client, peer_port=free_port())
+        started.append(_spawn(folder, "etcd", etcd))
+        server = [str(programs / "kube-apiserver"), *_server_flags(folder, client, port)]
+        started.append(_spawn(folder, "api", server))
+        _wait_ready(cluster.url, folder / "api.log")
+        manager = [str(programs / "kube-controller-manager"), *_manager_flags(folder)]
+        started.append(_spawn(folder, "controllers", manager))
+        yield cluster
+    finally:
+        for process in reversed(started):
+            process.kill()
+            process.wait()
+
+
+def _keys(folder: Path) -> None:
+    key, public = folder / "sa.key", folder / "sa.pub"
+    for command in (
+        ["openssl", "genrsa", "-out", str(key), "2048"],
+        ["openssl", "rsa", "-in", str(key), "-pubout", "-out", str(public)],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    lines = ['admintok,admin,admin,"system:masters"', "limited,planner,planner,", ""]
+    (folder / "tokens.csv").write_text("\n".join(lines))
+
+
+def _server_flags(folder: Path, etcd: int, port: int) -> list[str]:
+    return [
+        f"--etcd-servers=http://{LOOPBACK}:{etcd}", f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}", f"--cert-dir={folder / 'certs'}",
+        "--service-cluster-ip-range=10.96.0.0/24",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'sa.pub'}",
+        f"--service-account-signing-key-file={folder / 'sa.key'}",
+        "--authorization-mode=RBAC", f"--token-auth-file={folder / 'tokens.csv'}",
+        "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none",
+        "--allow-privileged=true",
+    ]  # fmt: skip
+
+
+def _manager_flags(folder: Path) -> list[str]:
+    return [
+        f"--kubeconfig={folder / 'kubeconfig'}",
+        f"--service-account-private-key-file={folder / 'sa.key'}",
+        "--use-service-account-credentials=false", "--leader-elect=false",
+        "--controllers=deployment,replicaset,statefulset,garbagecollector,namespace,resourcequota",
+        f"--bind-address={LOOPBACK}", f"--secure-port={free_port()}", "--port=0",
+        f"--cert-dir={folder / 'certs'}", "--kube-api-qps=200", "--kube-api-burst=400",
+    ]  # fmt: skip
+
+
+def _spawn(folder: Path, name: str, command: list[str]) -> "subprocess.Popen[bytes]":
+    with (folder / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-S", "-E", "-c", _TIED, *command],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def _wait_ready(url: str, log: Path) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    bearer: Mapping[str, str] = {"Authorization": "Bearer admintok"}
+    request = urllib.request.Request(f"{url}/readyz", headers=dict(bearer))
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(f"kube-apiserver is not ready: {log.read_text()[-1000:]}")
+
+
+_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{{name: t, cluster: {{server: "{url}", insecure-skip-tls-verify: true}}}}]
+users: [{{name: admin, user: {{token: admintok}}}}, {{name: planner, user: {{token: limited}}}}]
+contexts:
+- {{name: admin, context: {{cluster: t, user: admin}}}}
+- {{name: planner, context: {{cluster: t, user: planner}}}}
+current-context: admin
+"""
