@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboards.drawing.icon import icon
+
 _VIEWS = Path(__file__).parent / "views"
 _PAGES = (
     ("overview", "Overview", ":material/monitoring:"),
@@ -15,7 +17,7 @@ _PAGES = (
     ("health", "Health", ":material/ecg_heart:"),
 )
 
-st.set_page_config(page_title="planner", page_icon=":material/monitoring:", layout="wide")
+st.set_page_config(page_title="planner", page_icon=icon(), layout="wide")
 st.navigation(
     [
         st.Page(_VIEWS / f"{name}.py", title=title, icon=icon, url_path=name.replace("_", "-"),

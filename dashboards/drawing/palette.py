@@ -1,5 +1,6 @@
 """Colours that everybody can tell apart on a white page and on a dark one, each with a dash."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#2f7fd1", "#d55e00", "#138a68", "#a35db5", "#808080"
@@ -17,6 +18,12 @@ class Series:
     name: str
     colour: str
     dash: tuple[int, ...] = (1, 0)
+
+
+def present(lines: Sequence[Series], rows: Sequence[Mapping[str, object]]) -> tuple[Series, ...]:
+    """Return those of *lines* that any of *rows* belongs to, so that legends name no others."""
+    names = {row["series"] for row in rows}
+    return tuple(line for line in lines if line.name in names)
 
 
 def series(*names: str) -> tuple[Series, ...]:

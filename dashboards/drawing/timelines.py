@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dashboards.drawing.palette import PURPLE, Series
+from dashboards.drawing.palette import GREY, Series
 from dashboards.drawing.parts import Axis, Row, Spec, colour, dash, layered, values
 
 _TIME = {"field": "at", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6}}
@@ -56,7 +56,7 @@ def _marks(marks: Sequence[Row]) -> Spec:
             "shape": "triangle-down",
             "filled": True,
             "size": 70,
-            "color": PURPLE,
+            "color": GREY,
             "opacity": 0.9,
         },
         "encoding": {

@@ -18,7 +18,7 @@ from dashboards.summaries.cost import (
     table_rows,
 )
 from dashboards.summaries.fleet import gpu_rows
-from dashboards.views.frame import as_of, chart, looks, page
+from dashboards.views.frame import as_of, chart, looks, page, tile
 from planner.core.units import format_share
 
 
@@ -57,16 +57,14 @@ def _price(known: float | None) -> float | None:
 
 def _tiles(spent: Costs, price: float | None) -> None:
     total, static = spent.total, spent.static(spent.total)
-    with st.grid(columns="auto", min_column_width=160, key="tiles"):
-        st.metric("GPU-hours held", f"{total.held:,.2f}", border=True)
-        saved = 1 - total.decided / static if static else None
-        st.metric("Decided, below static peak", "unknown" if saved is None else
-                  format_share(saved), border=True)  # fmt: skip
+    saved = 1 - total.decided / static if static else None
+    with st.grid(columns="auto", min_column_width=150, key="tiles"):
+        tile("GPU-hours held", f"{total.held:,.2f}")
+        tile("Decided", "-" if saved is None else format_share(saved), "below the static peak")
         if price is not None:
-            st.metric("Per day", f"${total.held * price / total.hours * 24:,.2f}", border=True)
+            tile("Per day", f"${total.held * price / total.hours * 24:,.2f}")
             if total.tokens:
-                per_million = total.held * price / total.tokens * 1e6
-                st.metric("Per million tokens", f"${per_million:,.3f}", border=True)
+                tile("Per million tokens", f"${total.held * price / total.tokens * 1e6:,.3f}")
 
 
 page("Cost", show)

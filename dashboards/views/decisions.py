@@ -2,15 +2,13 @@
 
 import streamlit as st
 
-from dashboards.drawing.palette import series
-from dashboards.drawing.timelines import steps
 from dashboards.reading.listing import MOST_LISTED, MOST_SEARCHED, Filter, Listed
 from dashboards.reading.source import Source
 from dashboards.reading.window import Span
-from dashboards.summaries.fleet import STATES, change_rows, replica_rows, roles_of
+from dashboards.summaries.fleet import roles_of
 from dashboards.summaries.listed import listed_rows
 from dashboards.summaries.words import alternative_rows, change, clock, sight, step_rows
-from dashboards.views.frame import as_of, chart, looks, page
+from dashboards.views.frame import as_of, looks, page, replicas_chart
 from planner.core.plan import Decision, Reason
 from planner.core.role import Role
 
@@ -28,11 +26,10 @@ def show(source: Source, span: Span) -> None:
                 icon=":material/filter_alt_off:")  # fmt: skip
         return
     marked = [one.look for one in listed] if chosen != Filter() else changed
-    for role in roles_of(window.looks):
-        if chosen.role in (None, role):
-            spec = steps(replica_rows(window.looks, role), series(*STATES), "replicas",
-                         marks=change_rows(marked, role))  # fmt: skip
-            chart(spec, f"Replicas, {role}; triangles mark decisions that changed them")
+    roles = [role for role in roles_of(window.looks) if chosen.role in (None, role)]
+    for role, place in zip(roles, st.columns(max(1, len(roles))), strict=False):
+        with place:
+            replicas_chart(window, marked, role)
     _details(source, _picked(listed))
     if chosen.changed and span.decisions > MOST_SEARCHED:
         st.caption(f"Changes were looked for in the last {MOST_SEARCHED:,} decisions.")

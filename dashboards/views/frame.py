@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from dashboards.drawing.palette import present, series
 from dashboards.drawing.parts import Spec
+from dashboards.drawing.timelines import steps
 from dashboards.reading.look import Look
 from dashboards.reading.source import OBSERVE, Source
 from dashboards.reading.window import Span, Window
+from dashboards.summaries.fleet import STATES, change_rows, replica_rows
+from planner.core.role import Role
 from planner.core.units import format_duration
 from planner.errors import PlannerError
 from planner.journal import Run
@@ -85,6 +89,30 @@ def as_of(window: Window) -> None:
     st.caption(
         f"As of {format_duration(age)} ago · {window.span.decisions:,} decisions{every} · "
         f"the planner {window.latest.mode}"
+    )
+
+
+def replicas_chart(window: Window, changed: Sequence[Look], role: Role) -> None:
+    """Show the replicas of *role* by state, with marks where *changed* ones moved it."""
+    rows = replica_rows(window.looks, role)
+    marks = change_rows(changed, role)
+    spec = steps(rows, present(series(*STATES), rows), "replicas", marks=marks)
+    chart(
+        spec, f"Replicas, {role}", told="Triangles: decisions that changed it." if marks else None
+    )
+
+
+def tile(label: str, value: str, below: str = "", *, help: str | None = None) -> None:
+    """Show one figure in a frame, with a few words *below*."""
+    st.metric(
+        label,
+        value,
+        delta=below or None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+        help=help,
     )
 
 

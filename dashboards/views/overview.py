@@ -5,15 +5,11 @@ import streamlit as st
 from dashboards.drawing.palette import series
 from dashboards.drawing.parts import Axis
 from dashboards.drawing.timelines import steps, timeline
-from dashboards.reading.look import Look
 from dashboards.reading.source import Source
 from dashboards.reading.window import Span, Window
 from dashboards.summaries.fleet import (
-    STATES,
-    change_rows,
     fleet_now,
     gpu_rows,
-    replica_rows,
     roles_of,
 )
 from dashboards.summaries.service import (
@@ -25,7 +21,7 @@ from dashboards.summaries.service import (
     service,
 )
 from dashboards.summaries.words import plan_sentence
-from dashboards.views.frame import as_of, chart, looks, page
+from dashboards.views.frame import as_of, chart, looks, page, replicas_chart, tile
 from planner.core.sla import Sla
 from planner.core.units import format_duration, format_rate, format_share
 
@@ -34,30 +30,33 @@ _MEANS = (
     "the means of single intervals. The frontend's /metrics has those of requests."
 )
 
+_BUDGET = (
+    "Share of the late or failed requests that the SLA allows in this time and that has not been "
+    "used; below 0 it is overspent."
+)
+
 
 def show(source: Source, span: Span) -> None:
-    """Show the overview of *span*."""
+    """Show the overview of *span*: supply before demand."""
     window, changed = looks(source, span)
     sla = Sla.parse(window.latest.sla)
     result = service(window.looks, attainment=sla.attainment)
     as_of(window)
     _verdict(result, sla)
     _tiles(window, result, sla)
+    st.markdown(f"**Last decision.** {plan_sentence(source.record(span.last))}")
+    roles = roles_of(window.looks)
+    for role, place in zip(roles, st.columns(max(1, len(roles))), strict=False):
+        with place:
+            replicas_chart(window, changed, role)
+    left, right = st.columns(2)
+    with left:
+        spec = steps(gpu_rows(window.looks), series("decided", "held"), "GPUs")
+        chart(spec, "GPUs of ready and starting replicas")
+    with right:
+        chart(timeline(load_rows(window.looks), series("arrived"), Axis("requests/s")), "Load")
     _latencies(window, result, sla)
-    st.markdown("**Last decision**")
-    record = source.record(span.last)
-    st.markdown(plan_sentence(record))
-    for role in roles_of(window.looks):
-        spec = steps(
-            replica_rows(window.looks, role), series(*STATES), "replicas",
-            marks=change_rows(changed, role),
-        )  # fmt: skip
-        chart(spec, f"Replicas, {role}")
-    chart(
-        steps(gpu_rows(window.looks), series("decided", "held"), "GPUs"),
-        "GPUs of the replicas that are ready or starting",
-    )
-    chart(timeline(load_rows(window.looks), series("arrived"), Axis("requests/s")), "Load")
+    _attainment(window, sla)
 
 
 def _verdict(result: Service, sla: Sla) -> None:
@@ -75,39 +74,37 @@ def _verdict(result: Service, sla: Sla) -> None:
 def _tiles(window: Window, result: Service, sla: Sla) -> None:
     latest = window.latest
     with st.grid(columns="auto", min_column_width=150, key="tiles"):
-        st.metric("Attainment", _share(result.attainment), border=True,
-                  delta=f"target {format_share(sla.attainment)}", delta_color="off",
-                  delta_arrow="off")  # fmt: skip
-        st.metric("Error budget left", _share(result.budget_left), border=True,
-                  help="Share of the late or failed requests that the SLA allows in this time and "
-                       "that has not been used; below 0 it is overspent.")  # fmt: skip
+        tile("Attainment", _share(result.attainment), f"target {format_share(sla.attainment)}")
+        tile("Error budget left", _share(result.budget_left), help=_BUDGET)
         for now in fleet_now(latest):
-            also = [f"{n} {what}" for n, what in
-                    ((now.starting, "starting"), (now.draining, "draining")) if n]  # fmt: skip
-            st.metric(f"{now.role}: ready / desired", f"{_n(now.ready)} / {_n(now.desired)}",
-                      border=True, delta=", ".join(also) or None, delta_color="off",
-                      delta_arrow="off")  # fmt: skip
-        st.metric("GPUs now / decided", f"{_n(latest.gpus)} / {_n(latest.gpus_desired)}",
-                  border=True)  # fmt: skip
-        st.metric("Cost per hour", _money(latest), border=True,
-                  help="Of the fleet decided on. Unknown without a GPU price in the profile; the "
-                       "Cost page takes one.")  # fmt: skip
-        st.metric("Load", "unknown" if result.arrived_rps is None else
-                  format_rate(result.arrived_rps), border=True)  # fmt: skip
-        st.metric("Metrics were", "unknown" if latest.age_seconds is None else
-                  f"{format_duration(latest.age_seconds)} old", border=True)  # fmt: skip
+            states = ((now.starting, "starting"), (now.draining, "draining"))
+            also = ", ".join(f"{count} {state}" for count, state in states if count)
+            tile(f"{now.role}: ready / desired", f"{_n(now.ready)} / {_n(now.desired)}", also)
+        tile("GPUs now / decided", f"{_n(latest.gpus)} / {_n(latest.gpus_desired)}")
+        cost = latest.cost_desired
+        tile(
+            "Cost per hour",
+            "-" if cost is None else f"${cost:,.2f}",
+            "no GPU price" if cost is None else "",
+            help="Of the fleet decided on. The profile has the price; the Cost page takes one.",
+        )
+        rate, age = result.arrived_rps, latest.age_seconds
+        tile("Load", "-" if rate is None else format_rate(rate))
+        tile("Metrics were", "-" if age is None else f"{format_duration(age)} old")
 
 
 def _latencies(window: Window, result: Service, sla: Sla) -> None:
     lines = series("mean", "slowest interval")
-    for kind, known, target in (
-        ("ttft", result.ttft, sla.ttft_seconds),
-        ("itl", result.itl, sla.itl_seconds),
-    ):
+    kinds = (("ttft", result.ttft, sla.ttft_seconds), ("itl", result.itl, sla.itl_seconds))
+    for (kind, known, target), place in zip(kinds, st.columns(2), strict=True):
         level = None if target is None else (target * 1e3, f"target {format_duration(target)}")
         spec = timeline(latency_rows(window.looks, kind=kind), lines, Axis("ms", target=level))
-        chart(spec, f"{kind.upper()}  ·  {_latency(known)}")
+        with place:
+            chart(spec, kind.upper(), told=_latency(known))
     st.caption(_MEANS)
+
+
+def _attainment(window: Window, sla: Sla) -> None:
     level = (sla.attainment, f"target {format_share(sla.attainment)}")
     axis = Axis("share inside", "~%", target=level, from_zero=False)
     spec = timeline(attainment_rows(window.looks), series("observed", "predicted"), axis)
@@ -122,15 +119,11 @@ def _latency(known: Latency | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "unknown" if value is None else format_share(value)
+    return "-" if value is None else format_share(value)
 
 
 def _n(value: int | None) -> str:
     return "?" if value is None else str(value)
-
-
-def _money(look: Look) -> str:
-    return "unknown" if look.cost_desired is None else f"${look.cost_desired:,.2f}"
 
 
 page("Overview", show)
