@@ -1,10 +1,12 @@
 """The flags of `run` and `plan`: one for each setting, made from the settings themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from planner.config import Settings
 
@@ -45,6 +47,28 @@ def shape(name: str) -> str:
     return _SHAPES.get(name, "DURATION")
 
 
+_FILES = {"fleet": "file", "journal": "file", "state_dir": "dir"}
+
+
+def _completed(name: str, incomplete: str) -> list[CompletionItem]:
+    """Return what the value of the setting *name* may become, as far as that can be listed."""
+    from planner.profiles import bundled_profiles
+
+    if name in _FILES:
+        return [CompletionItem(incomplete, type=_FILES[name])]
+    values = bundled_profiles() if name == "profile" else _choices(name)
+    if name == "profile" and not any(value.startswith(incomplete) for value in values):
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(value) for value in values if value.startswith(incomplete)]
+
+
+def _choices(name: str) -> Sequence[str]:
+    annotation = Settings.model_fields[name].annotation
+    kinds = (annotation, *get_args(annotation))
+    enums = [one for one in kinds if isinstance(one, type) and issubclass(one, StrEnum)]
+    return [value.value for kind in enums for value in kind]
+
+
 def _flag(name: str) -> Callable[[_Command], _Command]:
     field = Settings.model_fields[name]
     default = Settings().model_dump(mode="json")[name]
@@ -56,5 +80,6 @@ def _flag(name: str) -> Callable[[_Command], _Command]:
         *flags,
         multiple=name == "sla" or isinstance(field.default, dict),
         metavar=shape(name),
+        shell_complete=lambda _context, _parameter, incomplete: _completed(name, incomplete),
         help=shown,
     )

@@ -68,6 +68,8 @@ LINES = [
     pytest.param(["status", "--w"], {"--watch"}, id="flag"),
     pytest.param(["history", "--mode", ""], {"acts", "observes"}, id="value"),
     pytest.param(["config", "v"], {"validate"}, id="command of a command"),
+    pytest.param(["run", "--forecaster", ""], {"level", "ensemble"}, id="value of a setting"),
+    pytest.param(["plan", "--profile", "qwen"], {"qwen3-32b-h200"}, id="profile"),
     pytest.param(["explain", "KvP"], {"KvPressure"}, id="reason"),
 ]
 

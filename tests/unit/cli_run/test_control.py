@@ -1,5 +1,6 @@
 """What stands between the control loop and the runtime: registry, lease, settings, target."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from connectors.circus.spec import DeploymentSpec, RoleSpec, spec_path
 from connectors.fake import FakeConnector, FakeRegistry
 from planner.cli.control.effective import effective
+from planner.cli.control.fleet import acting_planner, sole_planner
+from planner.cli.control.journal import is_acted_on, journal_path
 from planner.cli.control.leadership import LeaseholdingConnector
 from planner.cli.control.registered import RegisteredFleet
 from planner.cli.control.registry import BusyRegistry, StoreRegistry
@@ -17,6 +20,7 @@ from planner.core.observation import Replicas
 from planner.core.profile import Parallelism
 from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError, ScaleRejected
+from planner.journal import Entry, Journal, Run
 from planner.ports import Instance, InstanceState, Outcome
 from runtime.discovery.memory import MemoryBackend, MemoryStore
 from runtime.instance import InstanceRecord, encode_record
@@ -209,9 +213,28 @@ def test_the_steady_clock_starts_at_the_walls_time():
     assert time.steady() <= time.steady()
 
 
-def test_the_journal_lies_with_the_deployment(own_state):
-    from planner.cli.control.journal import journal_path
+@pytest.mark.parametrize(
+    ("mode", "age", "expected"), [("acts", 5, True), ("acts", 60, False), ("observes", 5, False)]
+)
+def test_whether_a_planner_acts_is_told_by_its_latest_decision(own_state, mode, age, expected):
+    settings = Settings(interval="5s")
+    assert not is_acted_on(settings, now=100.0)
+    with Journal.open(own_state / "journal.sqlite") as journal:
+        run = journal.begin(Run(started=0.0, mode=mode, sla="ttft=1s"))
+        journal.append(run, Entry(at=100.0, observation=None, plan=None))
+    assert is_acted_on(settings, now=100.0 + age) is expected
 
+
+def test_a_fleet_knows_the_planner_that_acts_on_it(own_state):
+    assert acting_planner(own_state) is None
+    with sole_planner(own_state):
+        assert acting_planner(own_state) == os.getpid()
+        with pytest.raises(ConfigError, match="another planner acts"), sole_planner(own_state):
+            pass
+    assert acting_planner(own_state) is None
+
+
+def test_the_journal_lies_with_the_deployment(own_state):
     assert journal_path(Settings()) == own_state / "journal.sqlite"
     assert journal_path(Settings(state_dir=Path("/d"))) == Path("/d/journal.sqlite")
     assert journal_path(Settings(journal=Path("j"))) == Path("j")
