@@ -111,5 +111,7 @@ class LoopMetrics:
 
 
 def _attainment(traffic: Traffic | None) -> float:
-    ended = traffic.finished + traffic.failed if traffic else 0
-    return min(1.0, traffic.within_sla / ended) if traffic and ended else _UNKNOWN
+    if traffic is None or traffic.within_sla is None:
+        return _UNKNOWN
+    ended = traffic.finished + traffic.failed
+    return min(1.0, traffic.within_sla / ended) if ended else _UNKNOWN

@@ -87,8 +87,8 @@ class Traffic:
     context_osl_sum: float = 0.0
     """Sum over finished requests of (isl + osl/2) * osl: contexts weighted by tokens."""
     failed: int = 0
-    within_sla: int = 0
-    """Finished requests with TTFT and mean ITL both inside the targets."""
+    within_sla: int | None = 0
+    """Finished requests with TTFT and mean ITL both inside the targets; None where nobody knows."""
     ttft_sum: float = 0.0
     ttft_count: int = 0
     itl_sum: float = 0.0

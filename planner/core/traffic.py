@@ -122,7 +122,7 @@ def _mean_over_target(total: float, count: int, target: float | None) -> float:
 
 
 def late_share(traffic: Traffic) -> float | None:
-    """Return the share of the finished requests outside the SLA; None when nothing finished."""
-    if not traffic.finished:
+    """Return the share of the finished requests outside the SLA; None when it is not known."""
+    if not traffic.finished or traffic.within_sla is None:
         return None
     return 1 - min(1.0, traffic.within_sla / traffic.finished)

@@ -17,12 +17,16 @@ def added(total: Traffic, traffic: Traffic) -> Traffic:
         osl_sum=total.osl_sum + traffic.osl_sum,
         context_osl_sum=total.context_osl_sum + traffic.context_osl_sum,
         failed=total.failed + traffic.failed,
-        within_sla=total.within_sla + traffic.within_sla,
+        within_sla=_sum(total.within_sla, traffic.within_sla),
         ttft_sum=total.ttft_sum + traffic.ttft_sum,
         ttft_count=total.ttft_count + traffic.ttft_count,
         itl_sum=total.itl_sum + traffic.itl_sum,
         itl_count=total.itl_count + traffic.itl_count,
     )
+
+
+def _sum(total: int | None, more: int | None) -> int | None:
+    return None if total is None or more is None else total + more
 
 
 def lengths(traffic: Traffic) -> Workload:

@@ -63,6 +63,7 @@ class ServedTraffic:
         arrived, finished = round(arrived), round(finished)
         ttft = _ttft(intervals, seconds)
         itl = _amounts(end, seconds, lambda one: one.counted.itl) or _NOTHING
+        within = self._share_within(end, ttft=ttft, itl=itl)
         return Traffic(
             seconds=seconds,
             arrived=arrived,
@@ -71,7 +72,7 @@ class ServedTraffic:
             finished=finished,
             osl_sum=finished * (outputs.mean or 0.0),
             failed=round(_sum(end, seconds, lambda one: one.counted.failed) or 0.0),
-            within_sla=round(finished * self._share_within(end, ttft=ttft, itl=itl)),
+            within_sla=None if within is None else round(finished * within),
             ttft_sum=ttft.total,
             ttft_count=round(ttft.count),
             itl_sum=itl.total,
@@ -85,14 +86,9 @@ class ServedTraffic:
 
     def _share_within(
         self, end: Sequence[Interval], *, ttft: Distribution, itl: Distribution
-    ) -> float:
-        known = share_within(
-            self._sla,
-            ttft=ttft,
-            itl=itl if all(one.itl_is_per_request for one in end) else _NOTHING,
-        )
-        # The field has no word for unknown; a request that is not known to be late moves nothing.
-        return 1.0 if known is None else known
+    ) -> float | None:
+        is_per_request = all(one.itl_is_per_request for one in end)
+        return share_within(self._sla, ttft=ttft, itl=itl if is_per_request else _NOTHING)
 
 
 def share_within(sla: Sla | None, *, ttft: Distribution, itl: Distribution) -> float | None:

@@ -71,14 +71,15 @@ class Status:
 
     @property
     def attained(self) -> Attained | None:
-        """How the SLA was kept lately; None when no request ended, or nobody looked."""
+        """How the SLA was kept lately; None when no request ended, or nobody knows."""
         recent = [r for r in self.lately if r.entry.at > self.at - _LATELY_SECONDS]
         seen = [r.entry.observation for r in recent]
         traffic = [one.traffic for one in seen if one is not None and one.traffic is not None]
         finished = sum(one.finished for one in traffic)
-        if not finished:
+        counts = [one.within_sla for one in traffic if one.within_sla is not None]
+        if not finished or len(counts) < len(traffic):
             return None
-        within = min(finished, sum(one.within_sla for one in traffic))
+        within = min(finished, sum(counts))
         seconds = sum(one.seconds for one in traffic)
         return Attained(share=within / finished, finished=finished, seconds=seconds)
 
