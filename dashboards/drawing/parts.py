@@ -10,24 +10,26 @@ Spec = dict[str, Any]
 Row = Mapping[str, Any]
 
 HEIGHT = 220
+POINTED = ",.4~r"
+"""How a pointer reads a number: four digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The y axis: its title with the unit, how numbers are written (as D3 does), and a target.
+    """The y axis: its title with the unit, how numbers are written, and a target.
 
-    The target is its value and what it is called.
+    *number* is a format of D3, "" is what fits. The target is its value and what it is called.
     """
 
     title: str
-    number: str = ".3~s"
+    number: str = ""
     target: tuple[float, str] | None = None
     from_zero: bool = True
 
     @property
     def channel(self) -> Spec:
         """The channel of a field called ``value``."""
-        axis: Spec = {"format": self.number}
+        axis: Spec = {"format": self.number} if self.number else {}
         if self.number == "d":
             axis["tickMinStep"] = 1
         return {
@@ -45,7 +47,7 @@ class Axis:
             "field": "value",
             "type": "quantitative",
             "title": self.title,
-            "format": self.number,
+            "format": self.number or POINTED,
         }
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dashboards.drawing.palette import SHAPES, Series
-from dashboards.drawing.parts import Axis, Row, Spec, colour, dash, layered, legend, values
+from dashboards.drawing.parts import POINTED, Axis, Row, Spec, colour, dash, layered, legend, values
 
 
 def plane(
@@ -42,14 +42,14 @@ def _layer(
         "data": values(rows),
         "mark": mark,
         "encoding": {
-            "x": {"field": "x", "type": "quantitative", "title": x, "axis": {"format": ".3~s"}},
+            "x": {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": y.from_zero}},
             "y": y.channel,
             "color": colour(lines),
             **told,
             "tooltip": [
                 {"field": "series", "title": "series"},
                 {"field": "told", "title": "what"},
-                {"field": "x", "type": "quantitative", "title": x, "format": ".4~s"},
+                {"field": "x", "type": "quantitative", "title": x, "format": POINTED},
                 y.tooltip,
             ],
         },

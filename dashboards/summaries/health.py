@@ -6,11 +6,10 @@ from itertools import pairwise
 from dashboards.reading.health import Moved, Trouble
 from dashboards.reading.look import Look
 from dashboards.summaries.words import clock
-from planner.core.observation import Observation, RoleLoad
+from planner.core.observation import Observation, Replicas, RoleLoad
 from planner.journal import Run
 
 Rows = list[dict[str, object]]
-_UNKNOWN = "unknown"
 _LATE_INTERVALS = 4
 
 
@@ -30,27 +29,29 @@ def role_rows(observation: Observation) -> Rows:
     return [
         {
             "role": role.value,
-            "ready": fleet.ready,
-            "starting": fleet.starting,
-            "draining": fleet.draining,
+            "replicas": _states(fleet),
             **_load(observation.load.get(role)),
         }
         for role, fleet in observation.fleet.items()
     ]
 
 
+def _states(fleet: Replicas) -> str:
+    also = ((fleet.starting, "starting"), (fleet.draining, "draining"))
+    return ", ".join([f"{fleet.ready} ready", *(f"{n} {state}" for n, state in also if n)])
+
+
 def _load(load: RoleLoad | None) -> dict[str, str]:
     known = load or RoleLoad()
     usage = known.kv_usage
     return {
-        "running": _told(known.running),
-        "waiting": _told(known.waiting),
-        "KV usage": _UNKNOWN if usage is None else f"{usage:.0%}",
+        "requests": f"{_told(known.running)} running, {_told(known.waiting)} waiting",
+        "KV usage": "?" if usage is None else f"{usage:.0%}",
     }
 
 
 def _told(value: int | None) -> str:
-    return _UNKNOWN if value is None else f"{value:,}"
+    return "?" if value is None else f"{value:,}"
 
 
 def age_rows(looks: Sequence[Look]) -> Rows:
@@ -89,6 +90,11 @@ def moved_rows(moved: Sequence[Moved]) -> Rows:
 def run_rows(runs: Sequence[Run], *, most: int = 10) -> Rows:
     """Return a row for each of the last *most* runs, the latest first."""
     return [
-        {"run": str(run.id), "planner": run.mode, "since": clock(run.started), "SLA": run.sla}
+        {
+            "run": str(run.id),
+            "planner": run.mode,
+            "since": clock(run.started),
+            "SLA": run.sla.replace(",", ", "),
+        }
         for run in runs[::-1][:most]
     ]

@@ -1,6 +1,6 @@
 """What would happen if: the production decision on a load, on the simulator's clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -192,23 +192,30 @@ def _percentiles(seconds: npt.NDArray[np.float64]) -> tuple[float, float, float]
 
 def comparison_rows(outcomes: Mapping[str, Outcome], *, price: float | None) -> Rows:
     """Return a row for each figure, a column for each side; *price* is of a GPU-hour."""
-    return [
+    cost = {
+        side: "no price" if price is None else f"${one.gpu_hours * price:,.2f}"
+        for side, one in outcomes.items()
+    }
+    rows = [
         {"figure": name, **{side: tell(one) for side, one in outcomes.items()}}
-        for name, tell in (
-            ("attainment", lambda one: f"{one.attainment:.2%}"),
-            ("GPU-hours", lambda one: f"{one.gpu_hours:.2f}"),
-            ("cost", lambda one: "no price" if price is None else f"${one.gpu_hours * price:,.2f}"),
-            ("most GPUs at once", lambda one: str(one.peak_gpus)),
-            ("changes of the fleet", lambda one: str(one.scale_actions)),
-            ("TTFT p50 / p95 / p99", lambda one: _told(one.ttft)),
-            ("ITL p50 / p95 / p99", lambda one: _told(one.itl)),
-            ("requests completed", lambda one: f"{one.completed:,} of {one.requests:,}"),
-        )
+        for name, tell in _FIGURES
     ]
+    return [*rows[:2], {"figure": "cost", **cost}, *rows[2:]]
 
 
 def _told(seconds: tuple[float, float, float] | None) -> str:
     return "unknown" if seconds is None else " / ".join(map(format_duration, seconds))
+
+
+_FIGURES: tuple[tuple[str, Callable[[Outcome], str]], ...] = (
+    ("attainment", lambda one: f"{one.attainment:.2%}"),
+    ("GPU-hours", lambda one: f"{one.gpu_hours:.2f}"),
+    ("most GPUs at once", lambda one: str(one.peak_gpus)),
+    ("changes of the fleet", lambda one: str(one.scale_actions)),
+    ("TTFT p50 / p95 / p99", lambda one: _told(one.ttft)),
+    ("ITL p50 / p95 / p99", lambda one: _told(one.itl)),
+    ("requests completed", lambda one: f"{one.completed:,} of {one.requests:,}"),
+)
 
 
 def fleet_rows(outcomes: Mapping[str, Outcome], role: Role) -> Rows:

@@ -126,6 +126,8 @@ def _setting(side: str, place: "st.delta_generator.DeltaGenerator") -> Setting:
             "Replicas", ["disaggregated", "aggregated"], default="disaggregated", required=True,
             key=key("roles"), bind="query-params",
         )  # fmt: skip
+        dials = st.grid(columns="auto", min_column_width=200, key=key("dials"))
+    with dials:
         ttft = st.slider("TTFT target, ms", 0, 5000, 500, 50, key=key("ttft"), bind="query-params")
         itl = st.slider("ITL target, ms", 0, 200, 50, 5, key=key("itl"), bind="query-params")
         share = st.slider("Attainment, %", 50.0, 99.9, 99.0, 0.1, key=key("share"),

@@ -26,6 +26,7 @@ _OPTIONS = (
     "--client.showErrorDetails=type",
     "--runner.magicEnabled=false",
     "--logger.level=error",
+    "--theme.primaryColor=#2f7fd1",  # the default is a red that reads as an alarm
 )
 
 
