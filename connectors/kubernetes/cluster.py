@@ -5,9 +5,10 @@ Several deployments can share it: looking at one of them asks nothing of the API
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from connectors.kubernetes.api import Api, ApiRefused, Json
+from connectors.kubernetes.api import Api, ApiFault, ApiRefused, Json
 from connectors.kubernetes.kinds import (
     AUTOSCALERS,
     DEPLOYMENTS,
@@ -21,6 +22,7 @@ from connectors.kubernetes.watched import Watched
 from planner.errors import ConfigError, MetricsUnavailable
 
 DEFAULT_KINDS = (DEPLOYMENTS, STATEFUL_SETS)
+_COST_SINCE = (1, 22)
 _QUOTA_KEY = f"requests.{GPU}"
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class Cluster:
     ) -> None:
         self.api = api
         self.namespace = namespace
+        self.honours_deletion_cost = True
+        """Whether the replica that is to leave can be chosen (Kubernetes 1.22)."""
         self._patience = patience
         selector = DEPLOYMENT if deployment is None else f"{DEPLOYMENT}={deployment}"
 
@@ -64,6 +68,7 @@ class Cluster:
                     f"namespace {self.namespace}: {one.fault}",
                     hint="kubectl apply -k deploy/kubernetes/base grants what planner needs",
                 )
+        self.honours_deletion_cost = await self._version() >= _COST_SINCE
         self._tell_unread(self._autoscalers, "whether an autoscaler has the same target")
         self._tell_unread(self._quotas, "how many GPUs the namespace may use")
         self.check()
@@ -125,12 +130,25 @@ class Cluster:
         return self._workloads[workload.kind].objects.get(workload.name)
 
     @property
+    def lists(self) -> int:
+        """How often a kind was listed as a whole."""
+        return sum(one.lists for one in self._all)
+
+    @property
     def _needed(self) -> Sequence[Watched]:
         return [*self._workloads.values(), self._pods]
 
     @property
     def _all(self) -> Sequence[Watched]:
         return [*self._needed, self._autoscalers, self._quotas]
+
+    async def _version(self) -> tuple[int, int]:
+        """Return the server's version; the first that knows all that is used, if it tells none."""
+        try:
+            told = await self.api.get("/version")
+            return int(told["major"]), int(re.sub(r"\D.*", "", told["minor"]))
+        except (ApiFault, KeyError, ValueError):
+            return _COST_SINCE
 
     def _tell_unread(self, watched: Watched, what: str) -> None:
         if watched.fault is not None:

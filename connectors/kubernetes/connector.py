@@ -66,8 +66,10 @@ class KubernetesConnector:
             cluster, deployment, waiting=Waiting(seconds=manner.pending_seconds, clock=clock)
         )
         self._writer = Writer(cluster, may_act=may_act)
+        # Where the cluster picks who leaves, nobody can be told to drain before.
+        drain = manner.drain if cluster.honours_deletion_cost else None
         self._departures = Departures(
-            self._writer, drain=manner.drain, in_flight=in_flight, release=self._release
+            self._writer, drain=drain, in_flight=in_flight, release=self._release
         )
         self._scaling = asyncio.Lock()
 

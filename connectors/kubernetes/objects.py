@@ -61,9 +61,13 @@ class Member:
     unplaced: str | None = None
     """Why no node takes it; None if one did or nobody tried."""
     gpus: int = 0
-    address: str | None = None
     drain_url: str | None = None
     metrics_url: str | None = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it only finishes what it serves."""
+        return self.is_leaving or self.drains_since is not None
 
     def as_replica(self, in_flight: Mapping[str, int | None]) -> Replica:
         """Return it as the choice of a victim sees it."""
@@ -127,7 +131,6 @@ def _member(pods: list[Json]) -> Member:
         drains_since=float(since) if since else None,
         unplaced=next(filter(None, map(_unplaced, pods)), None),
         gpus=sum(_gpus(pod.get("spec") or {}) for pod in pods),
-        address=(pods[0].get("status") or {}).get("podIP"),
         drain_url=_url(pods[0], DRAIN_URL),
         metrics_url=_url(pods[0], METRICS_URL),
     )

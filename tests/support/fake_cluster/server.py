@@ -40,6 +40,7 @@ class FakeApiServer:
         self.log: list[tuple[str, str]] = []
         self.scale_writes: list[tuple[str, int]] = []
         self.url = ""
+        self.minor = "33+"
         self._scale_tries = 0
         self._watches: set[asyncio.Transport] = set()
         self._runner: web.AppRunner | None = None
@@ -47,6 +48,7 @@ class FakeApiServer:
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._answered])
+        app.router.add_get("/version", self._version)
         base = r"/namespaces/{ns}/{plural}"
         for prefix in ("/api/v1", r"/apis/{group}/{version}"):
             app.router.add_route("*", prefix + base, self._collection)
@@ -97,6 +99,9 @@ class FakeApiServer:
             raise Refusal(429, "TooManyRequests")
         if request.match_info.get("plural") in self.faults.forbidden:
             raise Refusal(403, "Forbidden", f"{request.path} is forbidden")
+
+    async def _version(self, _: web.Request) -> web.Response:
+        return web.json_response({"major": "1", "minor": self.minor})
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
         selector = request.query.get("labelSelector", "")
