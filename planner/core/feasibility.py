@@ -11,7 +11,7 @@ from planner.core.predict import best_attainment
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.core.workload import Workload
-from planner.errors import SlaInfeasible
+from planner.errors import ConfigError, SlaInfeasible
 
 # Room that a nearest target leaves for rounding, and for a little waiting.
 _MARGIN = 1.05
@@ -22,7 +22,8 @@ def nearest_feasible(
 ) -> Sla:
     """Return *sla* with its targets relaxed as far as the best of each role's *engines* needs.
 
-    A target that can be met stays as it is.
+    A target that can be met stays as it is. Raises ConfigError where a target would be longer than
+    targets may be.
     """
     itl, ttft = sla.itl_seconds, sla.ttft_seconds
     for role, candidates in engines.items():
@@ -74,9 +75,12 @@ def infeasible(
             f"{sla}: a request of {tokens:.0f} tokens does not fit into a KV cache of {most}",
             hint="use a larger parallelism or shorter requests",
         )
-    nearest = nearest_feasible(engines, sla, workload)
-    return SlaInfeasible(
-        f"{sla}: no number of replicas meets it for prompts of {workload.isl:.0f} tokens; "
-        f"the nearest that is met is {nearest}",
-        hint=f"--sla {nearest}",
-    )
+    unmet = f"{sla}: no number of replicas meets it for prompts of {workload.isl:.0f} tokens"
+    try:
+        nearest = nearest_feasible(engines, sla, workload)
+    except ConfigError:
+        return SlaInfeasible(
+            f"{unmet}, and the nearest that is met is no target any more",
+            hint="use a larger parallelism or shorter prompts",
+        )
+    return SlaInfeasible(f"{unmet}; the nearest that is met is {nearest}", hint=f"--sla {nearest}")

@@ -24,6 +24,8 @@ def erlang_b(servers: int, load: float) -> float:
     blocked = 1 - first / load
     for busy in range(first + 1, servers + 1):
         blocked = load * blocked / (busy + load * blocked)
+        if not blocked:  # below the least float; it stays so, over thousands of servers
+            break
     return blocked
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from planner.core.feasibility import nearest_feasible
+from planner.core.feasibility import infeasible, nearest_feasible
 from planner.core.policy import AGGREGATED, DISAGGREGATED
 from planner.core.predict import attainment
 from planner.core.profile import Parallelism
@@ -113,6 +113,13 @@ def test_an_sla_that_no_replicas_meet_is_told_with_the_nearest(sla, nearest):
     assert "no number of replicas meets it for prompts of 3000 tokens" in str(caught.value)
     assert str(caught.value).endswith(f"the nearest that is met is {nearest}")
     assert caught.value.hint == f"--sla {nearest}"
+
+
+def test_an_sla_of_which_no_target_within_an_hour_is_met_is_told_as_that():
+    model = LLAMA.engine()
+    slow = replace(model, prefill=replace(model.prefill, base_seconds=4000.0))
+    told = str(infeasible({Role.PREFILL: [slow]}, SLA, CHAT))
+    assert told.endswith("and the nearest that is met is no target any more")
 
 
 def test_a_request_larger_than_the_cache_is_told_as_that():
