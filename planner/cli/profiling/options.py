@@ -32,7 +32,7 @@ _FOR = (
     click.option("--osl", type=float, default=200, show_default=True,
                  help="Mean output length of the load to choose for."),
     click.option("--rate", metavar="RATE",
-                 help="Its requests, such as 20/s; as many as keep 64 GPUs busy when left out."),
+                 help="Its requests, such as 20/s; enough for a large fleet when left out."),
 )  # fmt: skip
 _HOW_MUCH = (
     click.option("--budget", metavar="DURATION", help="Begin nothing new after this time."),
