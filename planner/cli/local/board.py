@@ -89,11 +89,10 @@ def _kept(status: Status) -> list[str]:
     attained = status.attained
     if attained is None:
         return [f"SLA {status.sla}   no request ended in the last minute"]
-    span = format_duration(round(attained.seconds))
-    return [
-        f"SLA {status.sla}   kept for {format_share(attained.share)} of"
-        f" {_requests(attained.finished)} in {span}"
-    ]
+    ended = f"{_requests(attained.finished)} in {format_duration(round(attained.seconds))}"
+    if attained.share is None:
+        return [f"SLA {status.sla}   {ended}; nobody tells which of them were late"]
+    return [f"SLA {status.sla}   kept for {format_share(attained.share)} of {ended}"]
 
 
 def _last(status: Status) -> str:

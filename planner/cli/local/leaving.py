@@ -48,7 +48,7 @@ async def drain(spec: DeploymentSpec, state: Path, *, drain_seconds: float) -> N
 
     Each has the notice of its description, and *drain_seconds* in all. Raises PlannerError.
     """
-    told = _told(spec, state)
+    known = _told(spec, state)
     with sole_planner(state):
         registry = ProbedRegistry(spec, path=state / READY_FILE, timeout=_PAGE_SECONDS)
         kind = None if spec.engine is None else EngineKind(spec.engine)
@@ -56,7 +56,7 @@ async def drain(spec: DeploymentSpec, state: Path, *, drain_seconds: float) -> N
         source = ServersSource(registry, pages, clock=time.monotonic)
         departure = OnceIdle(
             told=registry.instances,
-            inside=lambda name: source.in_flight.get(name, None if name in told else 0),
+            inside=lambda name: source.in_flight.get(name, None if name in known else 0),
             notice_seconds=spec.notice_seconds,
             drain_seconds=drain_seconds,
         )
@@ -64,30 +64,30 @@ async def drain(spec: DeploymentSpec, state: Path, *, drain_seconds: float) -> N
             spec, BusyRegistry(registry, lambda: source.in_flight), departure=departure
         )
         try:
+            await _read(source, known)
             await connector.scale(dict.fromkeys(spec.roles, 0))
-            await _gone(connector, source)
+            while any(one.provisioned for one in (await connector.fleet()).values()):
+                await _read(source, known)
+                await asyncio.sleep(_LOOK_SECONDS)
         finally:
             await connector.close()
             await source.close()
             registry.close()
 
 
-def _told(spec: DeploymentSpec, state: Path) -> frozenset[str]:
+def _told(spec: DeploymentSpec, state: Path) -> set[str]:
     """Return the servers that senders know, and that may so be busy although they are silent."""
     urls = {url for role in (listed(state / READY_FILE) or {}).values() for url in role}
-    return frozenset(
+    return {
         name
         for role, its in spec.roles.items()
         for index in range(1, PORTS_EACH)
         if its.url(name := replica_name(role, index)) in urls
-    )
+    }
 
 
-async def _gone(connector: CircusConnector, source: ServersSource) -> None:
-    """Return once nothing is left, having read again and again what is inside each server."""
-    fleet = await connector.fleet()
-    while any(one.provisioned for one in fleet.values()):
-        with suppress(MetricsUnavailable):  # who is silent is waited for until its time is over
-            await source.observe(fleet, now=time.monotonic())
-        await asyncio.sleep(_LOOK_SECONDS)
-        fleet = await connector.fleet()
+async def _read(source: ServersSource, known: set[str]) -> None:
+    """Read what is inside each server; those that told it once are *known* from then on."""
+    with suppress(MetricsUnavailable):  # who is silent is waited for until its time is over
+        await source.observe({}, now=time.monotonic())
+    known |= source.in_flight.keys()

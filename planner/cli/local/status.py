@@ -39,7 +39,8 @@ class FrontendStatus:
 class Attained:
     """The share of the requests that ended in the last *seconds* which were inside the SLA."""
 
-    share: float
+    share: float | None
+    """None where nobody tells which requests were late."""
     finished: int
     seconds: float
 
@@ -71,17 +72,20 @@ class Status:
 
     @property
     def attained(self) -> Attained | None:
-        """How the SLA was kept lately; None when no request ended, or nobody knows."""
+        """How the SLA was kept lately; None when no request ended."""
         recent = [r for r in self.lately if r.entry.at > self.at - _LATELY_SECONDS]
         seen = [r.entry.observation for r in recent]
         traffic = [one.traffic for one in seen if one is not None and one.traffic is not None]
         finished = sum(one.finished for one in traffic)
-        counts = [one.within_sla for one in traffic if one.within_sla is not None]
-        if not finished or len(counts) < len(traffic):
+        if not finished:
             return None
-        within = min(finished, sum(counts))
-        seconds = sum(one.seconds for one in traffic)
-        return Attained(share=within / finished, finished=finished, seconds=seconds)
+        within = [one.within_sla for one in traffic if one.within_sla is not None]
+        is_known = len(within) == len(traffic)
+        return Attained(
+            share=min(1.0, sum(within) / finished) if is_known else None,
+            finished=finished,
+            seconds=sum(one.seconds for one in traffic),
+        )
 
     def decision(self, role: Role) -> Decision | None:
         """Return what was last decided for *role*; None when nothing was."""

@@ -31,7 +31,7 @@ FRONTEND = FrontendStatus(
 )
 
 
-def traffic(finished: int, within: int) -> Traffic:
+def traffic(finished: int, within: int | None) -> Traffic:
     return Traffic(
         seconds=5, arrived=9, isl_sum=9, isl_squared_sum=9, finished=finished, osl_sum=9,
         within_sla=within,
@@ -102,6 +102,11 @@ def test_a_look_tells_who_serves_how_well_and_why() -> None:
         pytest.param({"lately": []}, "No planner has decided anything yet", id="no planner"),
         pytest.param(
             {"lately": []}, "SLA ttft=1s   no request ended in the last minute", id="no traffic"
+        ),
+        pytest.param(
+            {"lately": [record(8, entry(AT - 2, seen=traffic(10, None)))]},
+            "SLA ttft=1s   10 requests in 5s; nobody tells which of them were late",
+            id="lateness unknown",
         ),
         pytest.param(
             {"fleet": None, "problem": "etcd is away"}, "Replicas are unknown: etcd is away",
