@@ -63,6 +63,15 @@ def read_parallelisms(value: object, info: ValidationInfo) -> Mapping[Role, Para
     return _by_role(value, info, _parallelism)
 
 
+def read_words(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    """Return the words in ``one,two`` or a list; raises ConfigError for anything else."""
+    if isinstance(value, str):
+        return tuple(filter(None, (word.strip() for word in value.split(","))))
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise ConfigError(f"{place(info)} {value}: not a list of words", hint='["one", "two"]')
+
+
 def _by_role(
     value: object, info: ValidationInfo, read: Callable[[object, str], T]
 ) -> Mapping[Role, T]:
@@ -131,6 +140,12 @@ OptionalDuration = Annotated[
 ]
 Share = Annotated[float, PlainValidator(read_share), _text(format_share), WithJsonSchema(_STRING)]
 SlaText = Annotated[Sla | None, PlainValidator(read_sla), _text(str), WithJsonSchema(_STRING)]
+Words = Annotated[
+    tuple[str, ...],
+    PlainValidator(read_words),
+    PlainSerializer(list),
+    WithJsonSchema({"type": "array", "items": _STRING}),
+]
 Counts = Annotated[
     Mapping[Role, int],
     PlainValidator(read_counts),

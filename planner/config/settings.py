@@ -13,6 +13,7 @@ from planner.config.fields import (
     Parallelisms,
     Share,
     SlaText,
+    Words,
 )
 from planner.config.servers import ServerUrls
 from planner.core.policy import Bounds, Forecaster, LoadTargets, Mode, PolicyConfig
@@ -28,6 +29,7 @@ class ConnectorKind(StrEnum):
     """What moves replicas."""
 
     CIRCUS = "circus"
+    KUBERNETES = "kubernetes"
 
 
 class Settings(BaseModel):
@@ -71,7 +73,21 @@ class Settings(BaseModel):
     waiting: float = Field(default=2.0, gt=0)
     """Requests waiting for each ready replica above which a role grows."""
     connector: ConnectorKind = ConnectorKind.CIRCUS
-    """How replicas are moved."""
+    """How replicas are moved: those of planner serve by circus, others by kubernetes."""
+    deployment: str | None = None
+    """On Kubernetes: the workloads to scale, by their label planner/deployment."""
+    kube_namespace: str | None = None
+    """Namespace of the cluster; the pod's own when left out, or default."""
+    kube_context: str | None = None
+    """Context of the kubeconfig to use; the current one when left out."""
+    kube_kinds: Words = ()
+    """Kinds scaled beside Deployments and StatefulSets: GROUP/VERSION/PLURAL."""
+    frontends: Words = ()
+    """URLs of this project's frontends on Kubernetes; other servers are read pod by pod."""
+    pending: Duration = 300.0
+    """How long a replica may find no node; then it is reported and not counted on."""
+    drain: OptionalDuration = None
+    """How long a pod may take to become idle before it is ended; left out, it ends by itself."""
     observe: bool = False
     """Decide and record, but change nothing."""
     state_dir: Path | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from connectors.circus.spec import DeploymentSpec
 from planner.config import Effective
+from planner.config.settings import ConnectorKind
 
 _FLAG = "--"
 _NOT_TO_ACT = "observe"
@@ -14,7 +15,8 @@ def how_to_act(
     settled: Effective, spec: DeploymentSpec | None, *, config: Path | None
 ) -> str | None:
     """Return the `planner run` that keeps what was settled here; None where it could not act."""
-    if spec is None and settled.settings.fleet is None:
+    on_kubernetes = settled.settings.connector is ConnectorKind.KUBERNETES
+    if spec is None and settled.settings.fleet is None and not on_kubernetes:
         return None
     values = {name: value for name, value, _ in settled.rows}
     set_by_flag = [

@@ -14,6 +14,7 @@ from planner.config import (
     from_flags,
     settle,
 )
+from planner.config.settings import ConnectorKind
 from planner.core.policy import Mode
 from planner.errors import ConfigError
 
@@ -47,7 +48,8 @@ def in_force(
     chosen = settle(*layers).settings
     path = spec_path(chosen.state_dir or state_directory())
     # Another store, or other servers, are another deployment: then this one has nothing to say.
-    if chosen.store is not None or chosen.servers or chosen.fleet or not path.exists():
+    is_another = chosen.store is not None or chosen.servers or chosen.fleet
+    if is_another or chosen.connector is ConnectorKind.KUBERNETES or not path.exists():
         return settle(*layers), None
     spec = DeploymentSpec.load(path)
     known = _known(spec, has_profile=chosen.profile is not None)

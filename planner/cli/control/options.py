@@ -16,7 +16,9 @@ _SHAPES = {
     "sla": "TARGETS", "profile": "NAME|FILE", "parallelism": "ROLE=TPN", "mode": "sla|load",
     "min": "ROLE=N", "max": "ROLE=N", "max_gpus": "N", "tolerance": "SHARE", "kv_usage": "SHARE",
     "waiting": "N", "headroom": "FACTOR", "forecaster": "level|ensemble",
-    "connector": "circus", "state_dir": "DIR", "namespace": "NAME",
+    "connector": "circus|kubernetes", "deployment": "NAME", "kube_namespace": "NAME",
+    "kube_context": "NAME", "kube_kinds": "KIND,KIND", "frontends": "URL,URL",
+    "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "servers": "ROLE=URL,URL",
     "fleet": "FILE", "engine": "vllm|sglang|tensorrt_llm",
     "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
@@ -78,7 +80,7 @@ def _flag(name: str) -> Callable[[_Command], _Command]:
         return click.option(*flags, is_flag=True, help=field.description)
     return click.option(
         *flags,
-        multiple=name == "sla" or isinstance(field.default, dict),
+        multiple=name == "sla" or isinstance(field.default, dict | tuple),
         metavar=shape(name),
         shell_complete=lambda _context, _parameter, incomplete: _completed(name, incomplete),
         help=shown,

@@ -15,6 +15,7 @@ from planner.cli.logs import tell_decisions
 from planner.cli.output import notice
 from planner.cli.wiring import check, clocks, policy_for
 from planner.config import Settings
+from planner.config.settings import ConnectorKind
 from planner.core.sla import Sla
 from planner.core.state import PolicyState
 from planner.core.units import format_duration
@@ -68,6 +69,8 @@ def _introduction(settings: Settings, policy: Policy) -> str:
 
 def _named(settings: Settings) -> str:
     count = sum(map(len, settings.servers.values()))
+    if settings.connector is ConnectorKind.KUBERNETES:
+        return f"deployment {settings.deployment} on Kubernetes"
     if settings.fleet is not None:
         return f"the fleet of {settings.fleet}"
     if not count:

@@ -14,6 +14,7 @@ from planner.cli.control.served import ServedFleet
 from planner.cli.paths import state_directory
 from planner.config import Settings
 from planner.config.fleet import FleetDescription, read_fleet
+from planner.config.settings import ConnectorKind
 from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError
 from planner.ports import Connector, MetricsSource, Registry
@@ -54,7 +55,9 @@ async def connected(
     With `settings.observe` its connector writes nothing. Raises ConfigError when there is no
     deployment to be found, or none that can be acted on, and PlannerError when it does not answer.
     """
-    if settings.servers:
+    if settings.connector is ConnectorKind.KUBERNETES:
+        found = _cluster(settings, clock)
+    elif settings.servers:
         found = _servers(settings, clock)
     elif settings.fleet is not None:
         found = _fleet(settings, read_fleet(settings.fleet), clock)
@@ -118,6 +121,27 @@ async def _fleet(
             connector = ObserveConnector(CircusConnector(spec, busy))
         stack.push_async_callback(connector.close)
         yield Target(source=source, connector=connector, roles=spec.roles.keys())
+
+
+@asynccontextmanager
+async def _cluster(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Target]:
+    from planner.cli.control.cluster import opened
+
+    _check_alone(settings, "--connector kubernetes")
+    async with opened(settings, clock=clock) as place:
+        registry: Registry = place.registry
+        if settings.servers:
+            registry = ListedServers(settings.servers)
+        source: ScrapeSource | ServersSource
+        if settings.frontends:
+            source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
+        else:
+            source = _server_source(settings, registry, clock)
+        try:
+            async with place.connector(lambda: source.in_flight) as connector:
+                yield Target(source=source, connector=connector, roles=place.roles)
+        finally:
+            await source.close()
 
 
 def _check_alone(settings: Settings, flag: str) -> None:
