@@ -187,7 +187,11 @@ class Trio:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def trio(deployment) -> Trio:
     """Start one worker of each role: they share the machine while they load."""
-    made = [await deployment.start(role) for role in ("aggregated", "prefill", "decode")]
+    made = [
+        await deployment.start("aggregated", engine=("--scheduling-policy", "priority")),
+        await deployment.start("prefill"),
+        await deployment.start("decode"),
+    ]
     await deployment.ready(*made)
     return Trio(*made)
 

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,37 @@ async def until_gone(pids: list[int]) -> None:
     async with asyncio.timeout(15):
         while any(map(is_alive, pids)):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.1)
+
+
+@contextmanager
+def frozen(pids: list[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_frozen_prefill_worker_loses_no_request(deployment, trio, requests, ask):
+    """It holds blocks that it has promised, and answers nobody who wants to read them."""
+    client, alone = await deployment.client("decode"), await deployment.client("aggregated")
+    await ask(client, requests.make(tokens=300))  # the two engines know each other
+    promised = requests.make(tokens=700)
+    prefill = await deployment.client("prefill")
+    (made,) = [each async for each in await prefill.generate(promised, response_type=Prefilled)]
+    expected = await ask(alone, promised)
+    before = await deployment.page(trio.decode)
+    pid = trio.prefill.process.pid
+    with frozen([pid, *children(pid)]):
+        held = replace(promised, request_id="held", transfer=made.transfer)
+        answer = await asyncio.wait_for(ask(client, held), 60)
+        name = "kv_transfers_failed_total"
+        failed = (await deployment.page(trio.decode))[name] - before[name]
+    assert failed == 1
+    assert tokens(answer) == tokens(expected)
+    await deployment.until_idle(trio.decode)
 
 
 async def test_a_killed_prefill_worker_loses_no_request(deployment, trio, requests, ask):

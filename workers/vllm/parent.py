@@ -8,6 +8,8 @@ import os
 import threading
 import time
 
+from workers.vllm import progress
+
 VARIABLE = "PLANNER_VLLM_WORKER"
 """In the environment of a worker's processes: the process id of the worker."""
 _LOOK_SECONDS = 0.5
@@ -16,11 +18,13 @@ _LOOK_SECONDS = 0.5
 def end_with_worker() -> None:
     """Let this process end within a second of its parent, if it is one of a worker's engine.
 
-    The kernel could see to it, but only for as long as the thread that started it lives.
+    Until then it tells the worker how far it has come. The kernel could see to the end, but only
+    for as long as the thread that started it lives.
     """
     worker = os.environ.get(VARIABLE)
     if worker is None or int(worker) == os.getpid():
         return
+    progress.note_progress()
     watching = threading.Thread(target=_watch, args=(int(worker),), daemon=True)
     watching.name = "end with worker"
     watching.start()

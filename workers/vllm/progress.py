@@ -1,7 +1,7 @@
 """When vLLM's processes came how far in starting: read off what they log, as nothing else tells.
 
 vLLM's configuration has a compile time, but it is counted in the engine's process and stays there.
-So a plugin of vLLM, which each of its processes calls, notes when certain lines are logged. Weights
+So the plugin in `parent` lets each of its processes note when certain lines are logged. Weights
 of the load format ``dummy`` have no line on a CPU; a stage without a line is left out.
 """
 
@@ -14,13 +14,14 @@ VARIABLE = "PLANNER_VLLM_PROGRESS"
 """In the environment of a worker's processes: the file that they add lines to."""
 
 _ENDS = (
+    ("Initializing a V1 LLM engine", "spawn"),
     ("Loading weights took", "weights"),
     ("Model loading took", "weights"),
     ("init engine (", "compile"),
 )
 """What the last line of a stage begins with, in vLLM 0.32.0.
 
-"compile" is all that follows the weights: profiling, KV cache, compilation, graph capture."""
+"spawn" is the engine's process and its imports, "compile" is all that follows the weights: profiling, KV cache, compilation, graph capture."""
 
 
 class _Notes(logging.Handler):
@@ -38,7 +39,7 @@ class _Notes(logging.Handler):
 
 
 def note_progress() -> None:
-    """Let this process tell its worker how far it has come, if it is one of a worker's engine."""
+    """Let this process tell its worker how far it has come, if that wants to know."""
     path = os.environ.get(VARIABLE)
     if path is not None:
         logging.getLogger("vllm").addHandler(_Notes(Path(path)))
