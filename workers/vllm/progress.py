@@ -21,7 +21,9 @@ _ENDS = (
 )
 """What the last line of a stage begins with, in vLLM 0.32.0.
 
-"spawn" is the engine's process and its imports, "compile" is all that follows the weights: profiling, KV cache, compilation, graph capture."""
+"spawn" is the engine's process and its imports, "compile" is all that follows the weights:
+profiling, KV cache, compilation, graph capture.
+"""
 
 
 class _Notes(logging.Handler):
