@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from real_cluster import RealCluster, running_cluster
 
 from runtime.servers import LOOPBACK, etcd_command, free_port, nats_command, wait_port
 
@@ -144,3 +145,10 @@ def own_nats(tmp_path: Path) -> Iterator[LocalServer]:
     folder = tmp_path / "nats"
     folder.mkdir()
     yield from _running(_nats, folder)
+
+
+@pytest.fixture(scope="session")
+def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
+    """A kube-apiserver with its controllers; tests keep apart by namespaces."""
+    with running_cluster(tmp_path_factory.mktemp("kubernetes")) as cluster:
+        yield cluster

@@ -108,6 +108,8 @@ class Settings(BaseModel):
     """File that keeps every decision."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Port of the planner's own /metrics; 0 takes a free one, none is served when left out."""
+    metrics_host: str = "127.0.0.1"
+    """Address that it listens on: 0.0.0.0 for all."""
     metrics_timeout: Duration = 1.5
     """How long one process may take to tell its metrics."""
 

@@ -7,7 +7,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from fake_cluster.kubelet import FakeKubelet
 from fake_cluster.objects import workload
 from fake_cluster.running import api_of, fake_api_server
-from real_cluster import RealCluster, running_cluster
+from real_cluster import RealCluster
 
 from connectors.circus.client import CircusClient
 from connectors.circus.connector import CircusConnector
@@ -204,13 +204,6 @@ async def real_kubernetes(cluster: RealCluster) -> AsyncIterator[Bench]:
         kubernetes_bench(api, await cluster.namespace(api)) as bench,
     ):
         yield bench
-
-
-@pytest.fixture(scope="session")
-def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
-    """A kube-apiserver with its controllers."""
-    with running_cluster(tmp_path_factory.mktemp("kubernetes")) as cluster:
-        yield cluster
 
 
 @asynccontextmanager

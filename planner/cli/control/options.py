@@ -21,7 +21,7 @@ _SHAPES = {
     "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "servers": "ROLE=URL,URL",
     "fleet": "FILE", "engine": "vllm|sglang|tensorrt_llm",
-    "model": "NAME", "journal": "FILE", "metrics_port": "PORT",
+    "model": "NAME", "journal": "FILE", "metrics_port": "PORT", "metrics_host": "ADDRESS",
 }  # fmt: skip
 
 

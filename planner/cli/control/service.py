@@ -26,7 +26,6 @@ from planner.metrics import LoopMetrics
 from runtime.http.exposition import serve_metrics
 
 _ONCE_SECONDS = 2.0
-_LOOPBACK = "127.0.0.1"
 
 
 async def keep(
@@ -133,14 +132,17 @@ async def _metrics_page(settings: Settings, metrics: LoopMetrics) -> AsyncIterat
         return
     try:
         server = await serve_metrics(
-            metrics.registry, lambda: (True, {}), host=_LOOPBACK, port=settings.metrics_port
+            metrics.registry,
+            lambda: (True, {}),
+            host=settings.metrics_host,
+            port=settings.metrics_port,
         )
     except OSError as error:
         raise ConfigError(
-            f"--metrics-port {settings.metrics_port}: {error.strerror}",
+            f"--metrics-port {settings.metrics_port} on {settings.metrics_host}: {error.strerror}",
             hint="--metrics-port 0 takes a free one",
         ) from error
-    notice(f"metrics at http://{_LOOPBACK}:{server.port}/metrics")
+    notice(f"metrics at http://{settings.metrics_host}:{server.port}/metrics")
     try:
         yield
     finally:
