@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +30,7 @@ _BATCH = 10_000
 
 def an_hour() -> tuple[Run, list[tuple[Observation, Plan]]]:
     """Return a run and the decisions of one simulated hour, as the loop would record them."""
-    profile = load_profile("llama-3.1-8b-fp8-h200")
+    profile = replace(load_profile("llama-3.1-8b-fp8-h200"), gpu_price_per_hour=3.5)
     config = PolicyConfig(sla=Sla(ttft_seconds=0.5, itl_seconds=0.05))
     trace = sine((3000, 300), seed=1)
     fleet = scenario(config, profile, opening_fleet(trace, config, profile))
@@ -51,7 +52,7 @@ def make(path: Path, *, decisions: int) -> None:
     began = time.time() - decisions * INTERVAL_SECONDS
     templates = [_template(observation, plan) for observation, plan in hour]
     with Journal.open(path) as journal:
-        number = journal.begin(run)
+        number = journal.begin(replace(run, started=began))
     database = sqlite3.connect(path, isolation_level=None)
     rows = _rows(number, templates, began=began, decisions=decisions)
     while _insert(database, rows):

@@ -1,0 +1,165 @@
+"""`planner dashboard` in Debian's chromium: every page, wide and on a phone, full and bare.
+
+With PLANNER_PICTURES=docs/images it writes the pictures that the guide shows.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from chromium import Page, find_chromium, opened_page
+
+from planner.journal import Journal
+
+pytest.importorskip("streamlit", reason="the dashboard extra is not installed")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(find_chromium() is None, reason="no chromium: apt-get install chromium"),
+]
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = ("", "decisions", "forecast", "capacity", "what-if", "cost", "health")
+_WIDTHS = (1280, 390)
+_DECISIONS = 1500
+_TALLEST = 2400
+# Streamlit asks for these beside the address of a page, too, to find its own base path.
+_PROBED = ("_stcore/health", "_stcore/host-config")
+
+_IS_DRAWN = (
+    "document.querySelectorAll('h1').length > 0"
+    " && !document.querySelector('[data-testid=stSkeleton]')"
+    " && !document.querySelector('[data-stale=true]')"
+)
+_HAS_CHARTS = " && document.querySelectorAll('.vega-embed canvas, .vega-embed svg').length > 0"
+_OVERFLOW = (
+    "Math.max(...[document.documentElement,"
+    " document.querySelector('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
+)
+_TALL = (
+    "document.querySelector('[data-testid=stMainBlockContainer]').getBoundingClientRect().height"
+)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "journal.sqlite"
+    program = _ROOT / "benchmarks" / "dashboard_journal.py"
+    subprocess.run([sys.executable, str(program), "make", str(path), str(_DECISIONS)], check=True)
+    return path
+
+
+@contextmanager
+def dashboard(journal: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Yield the address of a dashboard of its own, and its process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "planner", "dashboard", "--journal", str(journal), "--port", "0"],
+        stdout=subprocess.PIPE, text=True, cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        assert told.startswith("dashboard at http://127.0.0.1:"), told
+        yield told.split()[2].rstrip(","), process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+async def _opened(page: Page, url: str, *, width: int, dark: bool, drawn: str) -> None:
+    await page.resize(width, 1000, dark=dark)
+    await page.open(url)
+    await page.until(drawn)
+    tall = await page.evaluate(_TALL)
+    await page.resize(width, min(_TALLEST, round(tall)), dark=dark)
+    await page.until(drawn)
+
+
+def _problems(page: Page) -> list[str]:
+    found = [told for told in page.problems if not told.rstrip().endswith(_PROBED)]
+    page.problems.clear()
+    return found
+
+
+async def _keep(page: Page, name: str, folder: Path) -> None:
+    taken = folder / name
+    await page.picture(taken)
+    wanted = os.environ.get("PLANNER_PICTURES")
+    if wanted:
+        shutil.copy(taken, _ROOT / wanted / name)
+
+
+async def test_pages_of_a_journal(filled: Path, tmp_path: Path) -> None:
+    with dashboard(filled) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            for name in _PAGES:
+                drawn = _IS_DRAWN + _HAS_CHARTS
+                for width in _WIDTHS:
+                    address = f"{url}/{name}"
+                    await _opened(page, address, width=width, dark=False, drawn=drawn)
+                    assert await page.evaluate(_OVERFLOW) <= 0, (name, width)
+                    assert not _problems(page), (name, width)
+                    picture = f"dashboard-{name or 'overview'}-{width}.png"
+                    await _keep(page, picture, tmp_path)
+            await _opened(page, url, width=1280, dark=True, drawn=_IS_DRAWN + _HAS_CHARTS)
+            await _keep(page, "dashboard-overview-dark.png", tmp_path)
+            assert not _problems(page)
+
+
+async def test_pages_of_a_bare_journal(tmp_path: Path) -> None:
+    bare = tmp_path / "journal.sqlite"
+    Journal.open(bare).close()
+    with dashboard(bare) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            for name in _PAGES:
+                for width in _WIDTHS:
+                    address = f"{url}/{name}"
+                    await _opened(page, address, width=width, dark=False, drawn=_IS_DRAWN)
+                    assert await page.evaluate(_OVERFLOW) <= 0, (name, width)
+                    assert not _problems(page), (name, width)
+            told = await page.evaluate("document.body.innerText")
+            assert "planner run --observe" in told
+
+
+async def test_a_what_if_that_was_shared(filled: Path, tmp_path: Path) -> None:
+    with dashboard(filled) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            address = f"{url}/what-if?rate=12&a_cold=120&frontier=true&price=3.5"
+            drawn = _IS_DRAWN + " && document.body.innerText.includes('--cold-start 2m')"
+            await _opened(page, address, width=1280, dark=False, drawn=drawn + _HAS_CHARTS)
+            assert not _problems(page)
+
+
+def test_it_ends_with_its_command(filled: Path) -> None:
+    with dashboard(filled) as (url, process):
+        port = int(url.rpartition(":")[2])
+        process.kill()
+        process.wait(10)
+        deadline = time.monotonic() + 15
+        while _answers(port):
+            assert time.monotonic() < deadline, "the page outlives its command"
+            time.sleep(0.1)
+
+
+def test_interrupting_it_is_how_it_ends(filled: Path) -> None:
+    with dashboard(filled) as (_, process):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
