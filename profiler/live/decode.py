@@ -28,7 +28,7 @@ class Batch:
         While others are still being prefilled, those that came first grow by a token a step.
         """
         before = self.prefill_steps(facts) / 2 + STEPS
-        room = facts.context_length - 2 * self.prefill_steps(facts) - 4 * STEPS
+        room = facts.context_length - 2 * self.prefill_steps(facts) - 8 * STEPS
         least = max(1, self.context // 2)
         return max(1, min(max(least, round(self.context - before)), room))
 

@@ -10,6 +10,8 @@ from profiler.ports import DecodeSample, MeasuringFailed
 POLL_SECONDS = 0.05
 STEPS = 64
 _SECONDS = 0.5
+_MOST_STEPS = 2 * STEPS
+"""Fast engines need not go on for half a second: requests would reach the end of their context."""
 _FEWEST_STEPS = 3
 """Without a prompt in them, before a batch counts as steady."""
 
@@ -34,7 +36,8 @@ async def steady_steps(
             if computed.prefill_steps:
                 break
             elapsed = asyncio.get_running_loop().time() - began
-            if computed.steps >= STEPS and elapsed >= _SECONDS:
+            long_enough = elapsed >= _SECONDS or computed.steps >= _MOST_STEPS
+            if computed.steps >= STEPS and long_enough:
                 return computed
 
 

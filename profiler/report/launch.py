@@ -75,7 +75,7 @@ def manifest(topology: Topology, launch: Launch, *, name: str) -> str:
 def _deployment(
     role: Role, count: int, parallelism: Parallelism, launch: Launch, *, name: str
 ) -> str:
-    is_simulated = launch.model is None
+    is_simulated = launch.engine == "simulated"
     own = f"--profile=/profiles/{name}.json" if is_simulated else "--model=/model"
     command = [
         *("python", "-m", f"workers.{launch.engine}"),

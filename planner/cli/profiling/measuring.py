@@ -85,7 +85,7 @@ def _found(swept: Swept, setting: Setting, wanted: Wanted) -> Found:
         failures=came.failures,
         is_partial=came.is_partial,
         engine="simulated" if setting.simulated else "vllm",
-        model=None if setting.simulated else str(setting.kind.model),
+        model=str(setting.kind.model) if setting.is_given_model else None,
         rate_given=load.rate_rps > 0,
     )
 

@@ -40,6 +40,8 @@ class Setting:
     assumed: Assumed
     simulated: Profile | None
     """What simulated engines are timed by; None for real ones."""
+    is_given_model: bool = True
+    """Whether somebody named the model; simulated engines have one of their own."""
 
 
 def setting(given: Mapping[str, Any], wanted: Wanted) -> Setting:
@@ -83,6 +85,7 @@ def _simulated(given: Mapping[str, Any], wanted: Wanted) -> Setting:
             transfer_bytes_per_second=limits.transfer_bytes_per_second,
         ),
         simulated=truth,
+        is_given_model=given["model"] is not None,
     )
 
 
