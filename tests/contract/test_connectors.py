@@ -29,6 +29,7 @@ from connectors.kubernetes.cluster import Cluster
 from connectors.kubernetes.connector import KubernetesConnector, Manner
 from connectors.kubernetes.kinds import DEPLOYMENTS
 from connectors.observe import ObserveConnector
+from planner.core.budget import started
 from planner.core.observation import Replicas
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable, ScaleRejected
@@ -243,6 +244,10 @@ async def circus(tmp_path: Path) -> AsyncIterator[CircusBench]:
         yield bench
 
 
+def ready(counts: Mapping[Role, int]) -> Fleet:
+    return {role: Replicas(ready=count) for role, count in counts.items()}
+
+
 def roles(names: Sequence[str]) -> list[Role]:
     """Return whose replicas *names* are: those of a cluster end in something of its own."""
     return [Role(name.partition("-")[0]) for name in names]
@@ -344,6 +349,17 @@ async def test_what_does_not_fit_is_refused(acting: Bench) -> None:
 
     fleet = await acting.connector.fleet()
     assert sum(replicas.provisioned for replicas in fleet.values()) <= 4
+
+
+async def test_an_exchange_stays_inside_the_budget(acting: Bench) -> None:
+    acting.slow(drain=0.2)
+    for wanted in ({P: 1, D: 3}, {P: 3, D: 1}, {P: 2, D: 2}):
+        while (fleet := await acting.connector.fleet()) != ready(wanted):
+            assert sum(replicas.provisioned for replicas in fleet.values()) <= 4
+            width = dict.fromkeys(wanted, 1)
+            step = started(wanted, fleet, gpus_per_replica=width, max_gpus=4)
+            await acting.connector.scale(step)
+            await acting.pause()
 
 
 async def test_the_idlest_ready_replica_leaves(circus: CircusBench) -> None:
