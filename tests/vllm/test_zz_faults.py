@@ -66,7 +66,7 @@ async def test_a_frozen_prefill_worker_loses_no_request(deployment, trio, reques
     pid = trio.prefill.process.pid
     with frozen([pid, *children(pid)]):
         held = replace(promised, request_id="held", transfer=made.transfer)
-        answer = await asyncio.wait_for(ask(client, held), 60)
+        answer = await asyncio.wait_for(ask(client, held), 90)
         name = "kv_transfers_failed_total"
         failed = (await deployment.page(trio.decode))[name] - before[name]
     assert failed == 1

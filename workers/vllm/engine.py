@@ -7,14 +7,16 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
-from runtime.protocol import FinishReason, GenerateRequest, TokenDelta, TokenLogprobs
+from runtime.protocol import FinishReason, GenerateRequest, TokenDelta
 from workers.engine import EngineStats, Prefilled, check_extras
 from workers.parts import Capacity
+from workers.vllm.arrival import Late, in_time
+from workers.vllm.piece import Piece
 from workers.vllm.prefix import PrefixIndex
 from workers.vllm.sampling import PREFILL, PRIORITY, is_usable, sampling_arguments
 from workers.vllm.totals import Totals
@@ -30,17 +32,6 @@ _FINISHED = {
     "stop": FinishReason.STOP,
     "repetition": FinishReason.STOP,
 }
-
-
-class Piece(NamedTuple):
-    """Tokens of one request since the piece before."""
-
-    token_ids: list[int]
-    finish: str | None = None
-    cached_tokens: int = 0
-    transfer: dict[str, Any] | None = None
-    """Where the KV of the prompt is, with the last piece of a prefill for another engine."""
-    logprobs: list[TokenLogprobs] | None = None
 
 
 class Llm(Protocol):
@@ -100,12 +91,23 @@ class Loading(Protocol):
 
 
 class VllmEngine:
-    """The `Engine` of workers with vLLM; *index* knows its prefix cache as far as it is told."""
+    """The `Engine` of workers with vLLM; *index* knows its prefix cache as far as it is told.
 
-    def __init__(self, loading: Loading, totals: Totals, *, index: PrefixIndex) -> None:
+    *transfer_timeout* is how many seconds the KV of a prompt may take from another engine.
+    """
+
+    def __init__(
+        self,
+        loading: Loading,
+        totals: Totals,
+        *,
+        index: PrefixIndex,
+        transfer_timeout: float = 20.0,
+    ) -> None:
         self._loading = loading
         self._totals = totals
         self._index = index
+        self._transfer_timeout = transfer_timeout
         self._task: asyncio.Task[Llm] | None = None
         self._llm: Llm | None = None
 
@@ -145,8 +147,11 @@ class VllmEngine:
         self._check(request)
         check_extras(request.sampling, self.capacity.extras)
         request = self._with_usable_transfer(request)
-        sampling = sampling_arguments(request)
-        async with aclosing(self._pieces(request, sampling)) as pieces:
+        if request.transfer is None:
+            made = self._pieces(request, sampling_arguments(request))
+        else:
+            made = self._fetching(request)
+        async with aclosing(made) as pieces:
             is_first = True
             async for piece in pieces:
                 if piece.finish == ABORTED:
@@ -210,6 +215,24 @@ class VllmEngine:
         if self._llm is None:
             raise RuntimeFault("the engine is not loaded")
         return self._llm
+
+    async def _fetching(self, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
+        """Yield what vLLM makes of a prompt whose KV it fetches, or computes if that fails."""
+        pieces = self._pieces(request, sampling_arguments(request))
+        punctual = in_time(
+            pieces, seconds=self._transfer_timeout, is_held_up=lambda: self._totals.is_full
+        )
+        try:
+            async with aclosing(pieces), aclosing(punctual):
+                async for piece in punctual:
+                    yield piece
+        except Late:
+            log.warning("kv transfer given up request_id=%s", request.request_id)
+            self._totals.refuse()
+            alone = replace(request, transfer=None)
+            async with aclosing(self._pieces(alone, sampling_arguments(alone))) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def _pieces(
         self, request: GenerateRequest, sampling: dict[str, Any]

@@ -20,7 +20,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from runtime.errors import InvalidRequest, RuntimeFault, StreamBroken
 from runtime.protocol import TokenLogprobs
 from workers.parts import Capacity
-from workers.vllm.engine import Piece
+from workers.vllm.piece import Piece
 from workers.vllm.sampling import EXTRAS, PRIORITY
 from workers.vllm.stat_logger import Record, logger_class
 

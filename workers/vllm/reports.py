@@ -19,6 +19,7 @@ def _scheduled(stats: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "running": stats.num_running_reqs,
         "waiting": stats.num_waiting_reqs + stats.num_skipped_waiting_reqs,
+        "without_room": stats.num_waiting_reqs,
         "kv_usage": stats.kv_cache_usage,
     }
     details = stats.iteration_details

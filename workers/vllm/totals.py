@@ -18,6 +18,8 @@ class Report:
     """Which of the data-parallel engines."""
     running: int | None = None
     waiting: int | None = None
+    without_room: int = 0
+    """Of those waiting, the ones that wait for a place and not for KV from another engine."""
     kv_usage: float | None = None
     prefilling: int | None = None
     """Requests with prompt tokens in the step; None if nothing was computed."""
@@ -37,6 +39,7 @@ class Report:
 class _Gauges:
     running: int = 0
     waiting: int = 0
+    without_room: int = 0
     kv_usage: float = 0.0
 
 
@@ -71,6 +74,7 @@ class Totals:
         if report.running is not None:
             gauges.running = report.running
             gauges.waiting = report.waiting or 0
+            gauges.without_room = report.without_room
             gauges.kv_usage = report.kv_usage or 0.0
         for name in _SUMMED:
             self._counts[name] += getattr(report, name)
@@ -106,6 +110,11 @@ class Totals:
     def refuse(self) -> None:
         """Count a transfer that the engine was not even given."""
         self._failed_outside += 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether requests wait for a place."""
+        return any(gauges.without_room for gauges in self._gauges.values())
 
     def read(self) -> EngineStats:
         """Return the figures as they are."""

@@ -83,7 +83,12 @@ class VllmProcess:
                 imported=lambda: self._completed("imports"),
                 made=lambda: self._loaded(notes),
             )
-            engine = VllmEngine(loading, totals, index=index)
+            engine = VllmEngine(
+                loading,
+                totals,
+                index=index,
+                transfer_timeout=self._settings.options.remote_prefill_timeout,
+            )
             equipment = Equipment(
                 engine=engine,
                 card=self._card,

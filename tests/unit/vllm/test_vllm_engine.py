@@ -11,9 +11,10 @@ import pytest
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
 from runtime.protocol import FinishReason, GenerateRequest, Sampling, TokenDelta
 from workers.parts import Capacity
-from workers.vllm.engine import ABORTED, Piece, VllmEngine
+from workers.vllm.engine import ABORTED, VllmEngine
+from workers.vllm.piece import Piece
 from workers.vllm.prefix import PrefixIndex, Stored
-from workers.vllm.totals import Totals
+from workers.vllm.totals import Report, Totals
 
 CAPACITY = Capacity(
     context_length=100, kv_block_size=2, kv_blocks=50, max_num_seqs=4, token_budget=64,
@@ -148,6 +149,73 @@ async def test_an_aborted_request_ends_without_a_reason(started):
         assert (await anext(deltas)).token_ids == [7]
         await engine.abort("r")
         assert [delta async for delta in deltas] == []
+
+
+class StuckLlm(FakeLlm):
+    """Never gets the KV that it is to fetch."""
+
+    async def generate(self, request_id, token_ids, sampling, *, priority=0):
+        if "extra_args" in sampling:
+            self.asked.append(sampling)
+            try:
+                await self._aborted.wait()
+                yield Piece([], ABORTED)
+            finally:
+                self.closed.append("stuck")
+        else:
+            async for piece in super().generate(request_id, token_ids, sampling):
+                yield piece
+
+
+async def stuck(*pieces, transfer_timeout=0.5):
+    llm = StuckLlm(*pieces)
+    totals = Totals(on_step=lambda seconds: None, clock=lambda: 0.0)
+    engine = VllmEngine(
+        FakeLoading(llm), totals, index=PrefixIndex(), transfer_timeout=transfer_timeout
+    )
+    await engine.start()
+    return engine, llm, totals
+
+
+async def test_kv_that_never_comes_is_computed_here():
+    engine, llm, _totals = await stuck(Piece([7]), Piece([8], "length"))
+    deltas = await collect(engine, request(transfer=TRANSFER))
+    assert [delta.token_ids for delta in deltas] == [[7], [8]]
+    assert llm.closed == ["stuck", "r"]
+    stats = engine.stats()
+    assert (stats.transfers.failed, stats.waiting_tokens) == (1, 0)
+    await engine.close()
+
+
+async def test_the_wait_for_a_place_is_no_wait_for_kv():
+    engine, llm, totals = await stuck(Piece([7], "length"))
+    totals.record(Report(running=4, waiting=2, without_room=1))
+    asking = asyncio.create_task(collect(engine, request(transfer=TRANSFER)))
+    await asyncio.sleep(0.8)
+    assert llm.closed == []
+    totals.record(Report(running=4, waiting=1, without_room=0))
+    assert len(await asking) == 1
+    await engine.close()
+
+
+async def test_a_request_that_is_aborted_while_its_kv_is_awaited_ends():
+    engine, llm, _totals = await stuck(transfer_timeout=60.0)
+    asking = asyncio.create_task(collect(engine, request(transfer=TRANSFER)))
+    await asyncio.sleep(0.05)
+    await engine.abort("r")
+    assert await asking == []
+    assert llm.closed == ["stuck"]
+    await engine.close()
+
+
+async def test_who_stops_waiting_for_kv_aborts():
+    engine, llm, _totals = await stuck(transfer_timeout=60.0)
+    asking = asyncio.create_task(collect(engine, request(transfer=TRANSFER)))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert llm.closed == ["stuck"]
+    await engine.close()
 
 
 async def test_who_stops_reading_aborts(started):

@@ -31,8 +31,8 @@ def test_nothing_told_is_nothing_known():
 def test_both_halves_are_read():
     found = report(scheduled(iteration_details=details()), produced(), rank=0)
     assert found == Report(
-        running=2, waiting=4, kv_usage=0.5, prefilling=2, prefilling_tokens=60, prompt_tokens=30,
-        cached_tokens=10, received_tokens=15, generated_tokens=4, preemptions=1,
+        running=2, waiting=4, without_room=3, kv_usage=0.5, prefilling=2, prefilling_tokens=60,
+        prompt_tokens=30, cached_tokens=10, received_tokens=15, generated_tokens=4, preemptions=1,
     )  # fmt: skip
 
 
