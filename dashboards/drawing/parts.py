@@ -37,8 +37,13 @@ class Axis:
             "type": "quantitative",
             "title": self.title,
             "axis": axis,
-            **({} if self.from_zero else {"scale": {"zero": False}}),
+            "scale": self.scale,
         }
+
+    @property
+    def scale(self) -> Spec:
+        """The scale: from zero, or with room around what there is."""
+        return {"zero": True} if self.from_zero else {"zero": False, "padding": 12}
 
     @property
     def tooltip(self) -> Spec:

@@ -42,7 +42,7 @@ def _layer(
         "data": values(rows),
         "mark": mark,
         "encoding": {
-            "x": {"field": "x", "type": "quantitative", "title": x, "scale": {"zero": y.from_zero}},
+            "x": {"field": "x", "type": "quantitative", "title": x, "scale": y.scale},
             "y": y.channel,
             "color": colour(lines),
             **told,

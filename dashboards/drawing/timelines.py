@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from dashboards.drawing.palette import GREY, Series
 from dashboards.drawing.parts import Axis, Row, Spec, colour, dash, layered, values
 
-_TIME = {"field": "at", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6}}
+_LABEL = "timeFormat(datum.value, hours(datum.value) || minutes(datum.value) ? '%H:%M' : '%b %d')"
+_TIME = {
+    "field": "at",
+    "type": "temporal",
+    "title": None,
+    "axis": {"grid": False, "tickCount": 6, "labelExpr": _LABEL},
+}
 _WHEN = {"field": "at", "type": "temporal", "title": "at", "format": "%b %d %H:%M:%S"}
 
 

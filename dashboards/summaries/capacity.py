@@ -33,7 +33,7 @@ def prefill_curve(profile: Profile) -> Rows:
     return [
         _row(entry, isl, entry.engine.prompt_seconds(isl) * 1e3, "law")
         for entry in profile.engines
-        for isl in _spread(1, longest)
+        for isl in range(1, longest + 1, max(1, longest // 128))
     ]
 
 

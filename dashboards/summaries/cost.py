@@ -107,28 +107,31 @@ def day_rows(of: Costs, *, price: float | None) -> Rows:
 
 
 def table_rows(of: Costs, *, price: float | None) -> Rows:
-    """Return a row for what was held, decided on, and the static peak."""
+    """Return a row a figure, with what was held, decided on, and the static peak as columns."""
     spent = of.total
-    rows: Rows = []
-    for name, hours in zip(LINES, (spent.held, spent.decided, of.static(spent)), strict=True):
-        row: dict[str, object] = {
-            "fleet": name,
-            "GPU-hours": f"{hours:,.2f}",
-            "per day": f"{hours / spent.hours * 24:,.1f}" if spent.hours else "unknown",
-            "per million tokens": _per_million(hours, spent.tokens, "{:.3f}"),
-        }
-        if price is not None:
-            row["money"] = f"${hours * price:,.2f}"
-            row["money per day"] = (
-                f"${hours * price / spent.hours * 24:,.2f}" if spent.hours else ""
-            )
-            row["money per million tokens"] = _per_million(hours * price, spent.tokens, "${:.3f}")
-        rows.append(row)
+    hours = dict(zip(LINES, (spent.held, spent.decided, of.static(spent)), strict=True))
+    rows = _amounts("GPU-hours", hours, spent, told="{:,.2f}")
+    if price is not None:
+        money = {name: price * value for name, value in hours.items()}
+        rows += _amounts("$", money, spent, told="${:,.2f}")
     return rows
 
 
-def _per_million(amount: float, tokens: float, told: str) -> str:
-    return told.format(amount / tokens * 1e6) if tokens else "unknown"
+def _amounts(unit: str, amounts: Mapping[str, float], spent: Spent, *, told: str) -> Rows:
+    def row(figure: str, times: float | None) -> dict[str, object]:
+        return {
+            "figure": figure,
+            **{
+                name: "unknown" if times is None else told.format(amount * times)
+                for name, amount in amounts.items()
+            },
+        }
+
+    return [
+        row(unit, 1.0),
+        row(f"{unit} a day", 24 / spent.hours if spent.hours else None),
+        row(f"{unit} a million tokens", 1e6 / spent.tokens if spent.tokens else None),
+    ]
 
 
 def known_price(looks: Sequence[Look]) -> float | None:

@@ -192,11 +192,11 @@ def _percentiles(seconds: npt.NDArray[np.float64]) -> tuple[float, float, float]
 
 def comparison_rows(outcomes: Mapping[str, Outcome], *, price: float | None) -> Rows:
     """Return a row for each figure, a column for each side; *price* is of a GPU-hour."""
-    cost = {
+    cost: dict[str, object] = {
         side: "no price" if price is None else f"${one.gpu_hours * price:,.2f}"
         for side, one in outcomes.items()
     }
-    rows = [
+    rows: Rows = [
         {"figure": name, **{side: tell(one) for side, one in outcomes.items()}}
         for name, tell in _FIGURES
     ]

@@ -41,7 +41,7 @@ def show(source: Source, span: Span) -> None:
     )
     unit = "GPU-hours" if price is None else "money, $"
     spec = bars(day_rows(spent, price=price), series(*LINES), Axis(unit), x="day")
-    chart(spec, f"{unit[0].upper()}{unit[1:]} by day")
+    chart(spec, "GPU-hours by day" if price is None else "Money by day")
     spec = steps(gpu_rows(window.looks), series("decided", "held"), "GPUs")
     chart(spec, "GPUs over time")
 

@@ -58,6 +58,10 @@ def _roles(known: dict[Role, History]) -> None:
                 icon=":material/hourglass_empty:")  # fmt: skip
     else:
         st.table([_row(one) for one in judged], hide_index=True, border="horizontal")
+        st.caption(
+            "Error and bias: of the demand that came, mean over "
+            f"{judged[0].judged} intervals. Covered: demand within forecast and headroom."
+        )
     for role, history in known.items():
         spec = timeline(forecast_rows(history), series(*LINES), Axis("replicas of work"))
         chart(spec, f"{role}: forecast, drawn at the time that it was made for")
@@ -69,12 +73,11 @@ def _roles(known: dict[Role, History]) -> None:
 def _row(one: Accuracy) -> dict[str, object]:
     return {
         "role": one.role.value,
-        "looks ahead": format_duration(one.horizon_seconds),
-        "mean error": format_share(one.error),
+        "ahead": format_duration(one.horizon_seconds),
+        "error": format_share(one.error),
         "bias": f"{one.bias:+.1%}",
-        "covered by headroom": format_share(one.covered),
-        "headroom now": f"{one.headroom:.2f}x",
-        "intervals": one.judged,
+        "covered": format_share(one.covered),
+        "headroom": f"{one.headroom:.2f}x",
     }
 
 

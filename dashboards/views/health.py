@@ -35,7 +35,8 @@ def show(source: Source, span: Span) -> None:
         st.table(role_rows(record.entry.observation), hide_index=True, border="horizontal")
     _troubles(source, span)
     chart(
-        timeline(age_rows(window.looks), series("age"), Axis("seconds")), "Age of the metrics used"
+        timeline(age_rows(window.looks), series("age"), Axis("seconds", ",.3~r")),
+        "Age of the metrics used",
     )
     moved = moved_rows(source.moved(span))
     st.markdown("**Replicas started and drained**")

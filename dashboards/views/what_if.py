@@ -130,7 +130,7 @@ def _setting(side: str, place: "st.delta_generator.DeltaGenerator") -> Setting:
     with dials:
         ttft = st.slider("TTFT target, ms", 0, 5000, 500, 50, key=key("ttft"), bind="query-params")
         itl = st.slider("ITL target, ms", 0, 200, 50, 5, key=key("itl"), bind="query-params")
-        share = st.slider("Attainment, %", 50.0, 99.9, 99.0, 0.1, key=key("share"),
+        share = st.slider("Attainment, %", 50.0, 99.9, 99.0, 0.1, "%.1f", key=key("share"),
                           bind="query-params")  # fmt: skip
         cold = st.slider("Cold start, s", 0, 900, other.get("cold", 60), 10, key=key("cold"),
                          bind="query-params")  # fmt: skip

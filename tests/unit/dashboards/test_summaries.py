@@ -106,9 +106,11 @@ class TestCosts:
         assert spent.total.hours == pytest.approx(1)
         assert spent.total.held == pytest.approx(2)
         assert spent.total.tokens == pytest.approx(360_000)
-        held = table_rows(spent, price=3.0)[0]
-        assert held["money"] == "$6.00"
-        assert held["money per million tokens"] == "$16.667"
+        held = {row["figure"]: row["held"] for row in table_rows(spent, price=3.0)}
+        assert held == {
+            "GPU-hours": "2.00", "GPU-hours a day": "48.00", "GPU-hours a million tokens": "5.56",
+            "$": "$6.00", "$ a day": "$144.00", "$ a million tokens": "$16.67",
+        }  # fmt: skip
 
     def test_draining_replicas_hold_their_gpus(self) -> None:
         looks = [look(number, draining=1) for number in range(721)]
