@@ -91,6 +91,12 @@ class ControlLoop:
         self._state = state or PolicyState()
         self._fleet: Mapping[Role, Replicas] | None = None
         self._seen_at = around.clocks.steady()  # nothing is known from before
+        self._turned_at = self._seen_at
+
+    @property
+    def idle_seconds(self) -> float:
+        """Time since a turn ended: much more than an interval if one hangs."""
+        return self._around.clocks.steady() - self._turned_at
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take a turn every interval until *stop* is set; replicas stay as they are then.
@@ -108,7 +114,7 @@ class ControlLoop:
             except Exception:
                 log.exception("turn failed")
                 self._around.metrics.failed()
-            now = steady()
+            self._turned_at = now = steady()
             self._around.metrics.took(now - began)
             due += interval * max(1, ceil((now - due) / interval))
             if await _set_within(stop, due - now):

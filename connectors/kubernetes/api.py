@@ -72,9 +72,10 @@ class Event:
 
 
 class Api:
-    """Requests to one API server through *client*, the SDK's. A request takes *timeout* at most.
+    """Requests to one API server through *client*, the SDK's.
 
-    A busy server (429, 503) is asked again after what it says, a few times.
+    A busy server (429, 503) is asked again after what it says, a few times. All of that takes
+    *timeout* at most: whoever may only write for so long counts on it.
     """
 
     def __init__(
@@ -150,15 +151,16 @@ class Api:
         body: Json | None = None,
         content: str | None = None,
     ) -> Json:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                reply = await self._send(method, path, query, body, content, self._timeout)
-                raw = await reply.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise ApiAway(_told(error)) from error
-            if reply.status not in _BUSY or attempt == _TRIES:
-                break
-            await self._sleep(self._wait(reply.headers.get("Retry-After"), attempt))
+        try:
+            async with asyncio.timeout(self._timeout):
+                for attempt in range(1, _TRIES + 1):
+                    reply = await self._send(method, path, query, body, content, self._timeout)
+                    raw = await reply.read()
+                    if reply.status not in _BUSY or attempt == _TRIES:
+                        break
+                    await self._sleep(self._wait(reply.headers.get("Retry-After"), attempt))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiAway(_told(error)) from error
         return _answer(reply.status, raw)
 
     async def _send(

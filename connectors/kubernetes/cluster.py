@@ -64,10 +64,10 @@ class Cluster:
         await asyncio.gather(*(one.start() for one in self._all))
         for one in self._needed:
             if isinstance(one.fault, ApiRefused):
-                raise ConfigError(
-                    f"namespace {self.namespace}: {one.fault}",
-                    hint="kubectl apply -k deploy/kubernetes/base grants what planner needs",
-                )
+                hint = "kubectl apply -k deploy/kubernetes/base grants what planner needs"
+                if one.fault.is_missing:
+                    hint = "kubectl api-resources lists the kinds that there are"
+                raise ConfigError(f"namespace {self.namespace}: {one.fault}", hint=hint)
         self.honours_deletion_cost = await self._version() >= _COST_SINCE
         self._tell_unread(self._autoscalers, "whether an autoscaler has the same target")
         self._tell_unread(self._quotas, "how many GPUs the namespace may use")

@@ -91,7 +91,10 @@ class KubernetesLease:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._terms.retry * self._rng.uniform(0.9, 1.1))
-            await self._turn()
+            try:
+                await self._turn()
+            except Exception:
+                log.exception("lease turn failed name=%s", self._name)
 
     async def _turn(self) -> None:
         held, asked_at = self.holds(), self._clock()

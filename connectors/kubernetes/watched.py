@@ -101,6 +101,11 @@ class Watched:
             except ApiFault as error:
                 self._lost(error)
                 failures += 1
+            except Exception as error:
+                log.exception("watch failed path=%s", self._path)
+                self._lost(ApiAway(f"not understood: {error!r}"))
+                self._version = ""
+                failures += 1
             if failures:
                 wait = min(_FIRST_WAIT_SECONDS * 2**failures, _LONGEST_WAIT_SECONDS)
                 await asyncio.sleep(wait * self._rng.uniform(0.5, 1.0))

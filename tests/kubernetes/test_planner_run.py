@@ -58,12 +58,12 @@ class Stage:
     async def page(self, _: web.Request) -> web.Response:
         return web.Response(text=PAGE.format(running=1, waiting=self.waiting))
 
-    async def planner(self, *flags: str) -> asyncio.subprocess.Process:
+    async def planner(self, *flags: str, command: str = "run") -> asyncio.subprocess.Process:
         state = self.folder / f"state-{len(self.planners)}"
         state.mkdir()
         with (state / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "planner", "-v", "run", *FLAGS, *flags,
+                sys.executable, "-m", "planner", "-v", command, *FLAGS, *flags,
                 f"--state-dir={state}", f"--kube-namespace={self.namespace}",
                 env={"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder)},
                 stdout=log, stderr=log, cwd=Path(__file__).parents[2],
@@ -174,6 +174,16 @@ async def test_who_only_observes_writes_nothing(stage: Stage) -> None:
         await stage.holder()
 
 
+async def test_a_plan_is_made_without_a_lease(stage: Stage) -> None:
+    stage.waiting = 40
+    planner = await stage.planner("--window=1s", command="plan")
+
+    assert await planner.wait() == 0
+    assert "aggregated" in stage.logs()
+    with pytest.raises(ApiRefused, match="404"):
+        await stage.holder()
+
+
 async def test_another_planner_takes_over_from_one_that_was_killed(stage: Stage) -> None:
     stage.waiting = 40
     await stage.planner()
@@ -200,9 +210,12 @@ async def test_a_deployment_that_is_not_there_is_told(stage: Stage) -> None:
 
 @pytest.mark.kubernetes
 async def test_its_rights_reach_as_far_as_its_work(real_cluster: RealCluster) -> None:
-    async with real_cluster.api() as admin, real_cluster.api("planner") as planner:
+    async with AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(real_cluster.api())
         namespace = await real_cluster.namespace(admin)
-        await apply(admin, namespace, "rbac.yaml", user="planner")
+        await apply(admin, namespace)
+        account = real_cluster.api_of_account(admin, namespace, "planner")
+        planner = await stack.enter_async_context(account)
         item = workload("Deployment", "decode", replicas=1)
         await admin.create(path := DEPLOYMENTS.path(namespace), item)
         await planner.patch(f"{path}/decode/scale", {"spec": {"replicas": 2}})
@@ -220,9 +233,3 @@ async def test_its_rights_reach_as_far_as_its_work(real_cluster: RealCluster) ->
         ):
             with pytest.raises(ApiRefused, match="403"):
                 await refused
-
-
-@pytest.mark.kubernetes
-async def test_every_manifest_is_taken_by_the_server(real_cluster: RealCluster) -> None:
-    async with real_cluster.api() as admin:
-        await apply(admin, await real_cluster.namespace(admin))

@@ -48,6 +48,21 @@ class RealCluster:
         finally:
             await api.close()
 
+    @asynccontextmanager
+    async def api_of_account(self, admin: Api, namespace: str, name: str) -> AsyncIterator[Api]:
+        """Yield the API as the service account *name* has it."""
+        from kubernetes.aio import client  # every test run imports this file
+
+        path = f"{_NAMESPACES}/{namespace}/serviceaccounts/{name}/token"
+        token = (await admin.create(path, {"spec": {"expirationSeconds": 3600}}))["status"]["token"]
+        settings = client.Configuration(host=self.url, api_key={"BearerToken": f"Bearer {token}"})
+        settings.verify_ssl = False
+        api = Api(client.ApiClient(settings))
+        try:
+            yield api
+        finally:
+            await api.close()
+
     async def namespace(self, api: Api) -> str:
         """Return a new namespace."""
         name = f"t{next(self._numbers)}"

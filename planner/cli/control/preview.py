@@ -41,7 +41,7 @@ async def preview(settings: Settings, spec: DeploymentSpec | None, *, window: fl
     """
     steady = clocks().steady
     check(settings)
-    async with connected(settings, spec, clock=steady) as target:
+    async with connected(settings, spec, clock=steady, seeks_lead=False) as target:
         policy = policy_for(settings, target.roles)
         before = remembered_state(settings)
         await target.source.observe({}, now=steady())

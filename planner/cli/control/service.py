@@ -1,7 +1,7 @@
 """The life of `planner run`: connect, say what it will do, turn the loop, and leave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -26,6 +26,7 @@ from planner.metrics import LoopMetrics
 from runtime.http.exposition import serve_metrics
 
 _ONCE_SECONDS = 2.0
+_HUNG_SECONDS = 30.0
 
 
 async def keep(
@@ -45,7 +46,7 @@ async def keep(
                 settings, policy, target, journal=journal, time=time, state=state
             )
             loop = ControlLoop(policy, around, state=state)
-            async with _metrics_page(settings, around.metrics):
+            async with _metrics_page(settings, around.metrics, loop):
                 window = min(settings.interval, _ONCE_SECONDS)
                 await (loop.once(window=window) if once else loop.run(stop))
         notice(await _farewell(target))
@@ -125,15 +126,20 @@ def _run(settings: Settings, policy: Policy, *, state: PolicyState, started: flo
 
 
 @asynccontextmanager
-async def _metrics_page(settings: Settings, metrics: LoopMetrics) -> AsyncIterator[None]:
-    """Serve /metrics and /health for as long as the block runs, if a port is set."""
+async def _metrics_page(
+    settings: Settings, metrics: LoopMetrics, loop: ControlLoop
+) -> AsyncIterator[None]:
+    """Serve /metrics and /health for as long as the block runs, if a port is set.
+
+    The loop is well while its turns end.
+    """
     if settings.metrics_port is None:
         yield
         return
     try:
         server = await serve_metrics(
             metrics.registry,
-            lambda: (True, {}),
+            lambda: _health(loop, patience=_HUNG_SECONDS + 3 * settings.interval),
             host=settings.metrics_host,
             port=settings.metrics_port,
         )
@@ -147,6 +153,11 @@ async def _metrics_page(settings: Settings, metrics: LoopMetrics) -> AsyncIterat
         yield
     finally:
         await server.close()
+
+
+def _health(loop: ControlLoop, *, patience: float) -> tuple[bool, Mapping[str, object]]:
+    idle = loop.idle_seconds
+    return idle <= patience, {"seconds_since_turn": round(idle, 1)}
 
 
 async def _farewell(target: Target) -> str:

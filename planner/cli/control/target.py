@@ -49,14 +49,17 @@ async def connected(
     spec: DeploymentSpec | None,
     *,
     clock: Callable[[], float] = time.monotonic,
+    seeks_lead: bool = True,
 ) -> AsyncIterator[Target]:
     """Yield the deployment *spec*, or the one that *settings* name, by its store or its servers.
 
-    With `settings.observe` its connector writes nothing. Raises ConfigError when there is no
-    deployment to be found, or none that can be acted on, and PlannerError when it does not answer.
+    With `settings.observe` its connector writes nothing; who will not act seeks no lead among
+    several planners either. Raises ConfigError when there is no deployment to be found, or none
+    that can be acted on, and PlannerError when it does not answer.
     """
     if settings.connector is ConnectorKind.KUBERNETES:
-        found = _cluster(settings, clock)
+        observe = settings.observe or not seeks_lead
+        found = _cluster(settings.model_copy(update={"observe": observe}), clock)
     elif settings.servers:
         found = _servers(settings, clock)
     elif settings.fleet is not None:

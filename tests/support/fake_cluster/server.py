@@ -182,8 +182,8 @@ class FakeApiServer:
         try:
             async with asyncio.timeout(float(request.query.get("timeoutSeconds", 60))):
                 await self._follow(response, request.path, selector, since, queue)
-        except TimeoutError:
-            pass
+        except (TimeoutError, ConnectionError):
+            pass  # its time is over, or nobody listens any longer
         finally:
             self.store.watchers.discard(queue)
             self._watches.discard(request.transport)

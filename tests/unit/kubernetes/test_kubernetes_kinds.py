@@ -192,7 +192,8 @@ async def test_ready_pods_are_where_their_annotation_says(empty: Place) -> None:
 
 async def test_pods_that_tell_no_address_are_an_error(place: Place) -> None:
     cluster = await place.watching()
-    await until(await place.connector(cluster), lambda fleet: fleet[D].ready == 2)
+    connector = await place.connector(cluster)
+    await until(connector, lambda fleet: (fleet[D].ready, fleet[P].ready) == (2, 1))
 
     with pytest.raises(MetricsUnavailable, match="no pod of test tells where its metrics are"):
         await PodRegistry(cluster, "test").instances()
