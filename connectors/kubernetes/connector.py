@@ -122,7 +122,9 @@ class KubernetesConnector:
                     free = await self._grow(sights[role], by, free, progress)
         except ScaleRejected as error:
             progress.refused.append(str(error))
-        stuck = [sights[role] for role, by in changes.items() if by >= 0 and sights[role].stuck]
+        stuck = [
+            sights[role] for role, by in changes.items() if by >= 0 and sights[role].stuck.total
+        ]
         progress.refused += map(self._lookout.missing, stuck)
         return progress
 

@@ -68,8 +68,8 @@ class Lookout:
 
     def missing(self, sight: Sight) -> str:
         """Return what to say of the replicas of *sight* that are stuck."""
-        role, wants = sight.workload.role, sight.workload.replicas
-        return f"{role}: {sight.stuck} of {wants} replicas do not come: {self._waiting.why(role)}"
+        role, which = sight.workload.role, f"{sight.stuck.total} of {sight.workload.replicas}"
+        return f"{role}: {which} replicas do not come: {self._waiting.why(role)}"
 
 
 def _check(workload: Workload, other: Sight | None) -> None:

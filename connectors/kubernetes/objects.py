@@ -24,6 +24,10 @@ GPU = "nvidia.com/gpu"
 
 _GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 _GROUP_SIZE = "leaderworkerset.sigs.k8s.io/size"
+_HOPELESS = frozenset(
+    {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError"}
+)
+_MANY_RESTARTS = 3
 _ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -60,9 +64,16 @@ class Member:
     """When it was told to drain, in seconds of the epoch; None if it was not."""
     unplaced: str | None = None
     """Why no node takes it; None if one did or nobody tried."""
+    failing: str | None = None
+    """Why it does not get ready on its node; None while it may yet."""
     gpus: int = 0
     drain_url: str | None = None
     metrics_url: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from getting ready; None while it may yet."""
+        return self.unplaced or self.failing
 
     @property
     def leaves(self) -> bool:
@@ -130,6 +141,7 @@ def _member(pods: list[Json]) -> Member:
         is_leaving=any(pod["metadata"].get("deletionTimestamp") for pod in pods),
         drains_since=float(since) if since else None,
         unplaced=next(filter(None, map(_unplaced, pods)), None),
+        failing=next(filter(None, map(_failing, pods)), None),
         gpus=sum(_gpus(pod.get("spec") or {}) for pod in pods),
         drain_url=_url(pods[0], DRAIN_URL),
         metrics_url=_url(pods[0], METRICS_URL),
@@ -151,6 +163,16 @@ def _unplaced(pod: Json) -> str | None:
     for one in (pod.get("status") or {}).get("conditions") or ():
         if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable":
             return str(one.get("message") or "no node takes it")
+    return None
+
+
+def _failing(pod: Json) -> str | None:
+    for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        if not one.get("ready") and waiting.get("reason") in _HOPELESS:
+            return f"{waiting['reason']}: {waiting.get('message', one.get('image', ''))}"
+        if not one.get("ready") and int(one.get("restartCount") or 0) >= _MANY_RESTARTS:
+            return f"container {one['name']} was restarted {one['restartCount']} times"
     return None
 
 

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.kubernetes.objects import Member, Workload
+from connectors.kubernetes.waiting import Stuck
 from connectors.replicas import replica_name, victims
 from planner.core.observation import Replicas
+
+_NONE = Stuck()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """A workload and its replicas. *stuck* of those that it lacks have been awaited for too long.
+    """A workload and its replicas, of which those *stuck* have been awaited for too long.
 
     The workload's number is the truth about what will be; pods only follow it. A replica that is
     told to drain before it is let go is still in that number, but no longer counts as one.
@@ -18,7 +21,7 @@ class Sight:
 
     workload: Workload
     members: Sequence[Member]
-    stuck: int = 0
+    stuck: Stuck = _NONE
 
     @property
     def draining(self) -> Sequence[Member]:
@@ -35,19 +38,22 @@ class Sight:
 
     @property
     def replicas(self) -> Replicas:
-        """How many there are in each state. Those that are stuck are in none: they hold nothing."""
+        """How many there are in each state.
+
+        Those that are stuck are not on their way; if they hold GPUs it is until they are gone.
+        """
         ready = min(self.wanted, sum(one.is_ready for one in self._serving))
         kept = min(self.wanted, len(self._serving))
         return Replicas(
             ready=ready,
-            starting=max(0, self.wanted - ready - self.stuck),
-            draining=len(self.members) - kept,
+            starting=max(0, self.wanted - ready - self.stuck.total),
+            draining=len(self.members) - kept + min(self.stuck.placed, kept - ready),
         )
 
     @property
     def claimed(self) -> int:
         """Replicas that hold GPUs or may, any moment, those that are stuck among them."""
-        return self.replicas.provisioned + self.stuck
+        return self.replicas.provisioned + self.stuck.nowhere
 
     @property
     def gpus(self) -> int | None:
@@ -60,8 +66,8 @@ class Sight:
         """Return the *count* replicas that are to leave, as far as they exist."""
         if self.workload.kind.is_ordered:
             return sorted(self._serving, key=lambda one: -one.ordinal)[:count]
-        # A pod without a node is the first that a ReplicaSet deletes.
-        serving = sorted(self._serving, key=lambda one: one.unplaced is None)
+        # A pod without a node is the first that a ReplicaSet deletes; one that fails goes next.
+        serving = sorted(self._serving, key=lambda one: (not one.unplaced, not one.failing))
         by_name = {one.name: one for one in serving}
         absent = max(0, self.wanted - len(by_name))  # leave first, and need not be told
         names = victims(

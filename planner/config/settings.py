@@ -85,7 +85,7 @@ class Settings(BaseModel):
     frontends: Words = ()
     """URLs of this project's frontends on Kubernetes; other servers are read pod by pod."""
     pending: Duration = 300.0
-    """How long a replica may find no node; then it is reported and not counted on."""
+    """How long a pod may find no node or fail; then it is reported and not counted on."""
     drain: OptionalDuration = None
     """How long a pod may take to become idle before it is ended; left out, it ends by itself."""
     observe: bool = False

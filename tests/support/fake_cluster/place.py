@@ -45,6 +45,18 @@ class Place:
     def pods(self) -> list[str]:
         return [pod["metadata"]["name"] for pod in self.server.store.list(PODS.path(NAMESPACE))]
 
+    def fail(self, role: str, reason: str, message: str) -> int:
+        """Have the containers of those of *role* that are placed and not ready wait; how many."""
+        path, count = PODS.path(NAMESPACE), 0
+        for pod in self.server.store.list(path):
+            is_placed = pod["spec"].get("nodeName") and pod["status"]["phase"] == "Pending"
+            if pod["metadata"]["name"].startswith(role) and is_placed:
+                waiting = {"waiting": {"reason": reason, "message": message}}
+                pod["status"]["containerStatuses"] = [{"name": "worker", "state": waiting}]
+                self.server.store.update(path, pod["metadata"]["name"], pod)
+                count += 1
+        return count
+
     def scale_requests(self) -> int:
         """How often the API server was asked about a scale, or to mark a pod."""
         return sum(

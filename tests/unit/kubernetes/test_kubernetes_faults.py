@@ -192,6 +192,23 @@ async def test_what_no_node_takes_is_given_up_for_another_role(place: Place) -> 
     assert (await connector.scale({P: 2})).outcome is Outcome.APPLIED
 
 
+async def test_what_fails_on_its_node_is_reported_and_holds_its_gpus(place: Place) -> None:
+    connector = await place.connector(manner=Manner(pending_seconds=0.2, max_gpus=4))
+    await until(connector, lambda fleet: fleet[D].ready == 2)
+    place.kubelet.start_seconds = 60
+    await connector.scale({D: 3})
+    await true(lambda: place.fail("decode", "ImagePullBackOff", "no such image") == 1)
+    await until(connector, lambda fleet: fleet[D] == Replicas(ready=2, draining=1))
+
+    message = "decode: 1 of 3 replicas do not come: ImagePullBackOff: no such image"
+    with pytest.raises(ScaleRejected, match=message):
+        await connector.scale({D: 3})
+    with pytest.raises(ScaleRejected, match="1 prefill not started: 1 GPUs each, 0 of 4 are free"):
+        await connector.scale({D: 2, P: 2})
+    await until(connector, lambda fleet: fleet[D] == Replicas(ready=2))
+    assert (await connector.scale({D: 2, P: 2})).outcome is Outcome.APPLIED
+
+
 async def test_a_reader_who_is_not_allowed_is_told_what_is_missing(place: Place) -> None:
     place.server.faults.forbidden = {"pods"}
 
