@@ -4,14 +4,20 @@ python benchmarks/dashboard_journal.py make FILE [DECISIONS]    decisions of an 
 python benchmarks/dashboard_journal.py measure FILE             into results/dashboard.json
 """
 
+import json
+import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from results_file import RESULTS, write
+
+import dashboards
 from planner.core.observation import Observation
 from planner.core.plan import Plan
 from planner.core.policy import PolicyConfig
@@ -22,6 +28,9 @@ from planner.profiles import load_profile
 from planner.sim.backtest import Decisions, opening_fleet, scenario
 from planner.sim.run import simulate
 from planner.traces import sine
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 INTERVAL_SECONDS = 5.0
 MANY = 1_000_000
@@ -93,5 +102,66 @@ def _insert(
     return len(batch) == _BATCH
 
 
+def measure(path: Path) -> dict[str, object]:
+    """Return the seconds that each page takes to appear on the journal at *path*.
+
+    The first of each page finds nothing kept from before; files may be in the system's memory.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    os.environ["PLANNER_JOURNAL"] = str(path)
+    views = Path(dashboards.__file__).parent / "views"
+    AppTest.from_file(str(views / "what_if.py"), default_timeout=120).run()  # imports everything
+    seconds: dict[str, float] = {}
+    for time_chosen in ("1h", "24h", "all"):
+        page = AppTest.from_file(str(views / "overview.py"), default_timeout=120)
+        page.query_params["time"] = time_chosen
+        seconds[f"overview, {time_chosen}"] = _timed(page.run)
+    page = AppTest.from_file(str(views / "decisions.py"), default_timeout=120)
+    page.query_params["time"] = "all"
+    seconds["decisions, all"] = _timed(page.run)
+    for reason in ("DemandForecast", "ScaleDownStabilized", "Backlog", "GpuBudget"):
+        seconds[f"filter reason {reason}"] = _timed(
+            page.selectbox(key="reason").set_value(reason).run
+        )
+    page.selectbox(key="reason").set_value("any").run()
+    seconds["filter role decode"] = _timed(page.selectbox(key="role").set_value("decode").run)
+    seconds["filter changes"] = _timed(page.toggle(key="changed").set_value(True).run)
+    for name in ("forecast", "cost", "health"):
+        page = AppTest.from_file(str(views / f"{name}.py"), default_timeout=120)
+        seconds[name] = _timed(page.run)
+    return {"decisions": _decisions(path), "bytes": path.stat().st_size, "seconds": seconds}
+
+
+def _timed(run: Callable[[], "AppTest"]) -> float:
+    started = time.perf_counter()
+    page = run()
+    seconds = time.perf_counter() - started
+    if page.exception:
+        raise SystemExit(f"a page failed: {page.exception}")
+    return round(seconds, 3)
+
+
+def _decisions(path: Path) -> int:
+    with Journal.read(path) as journal:
+        latest = journal.latest()
+        return latest.id if latest else 0
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    match sys.argv[1:]:
+        case ["make", path]:
+            make(Path(path), decisions=MANY)
+        case ["make", path, decisions]:
+            make(Path(path), decisions=int(decisions))
+        case ["measure", path]:
+            figures = measure(Path(path))
+            print(json.dumps(figures, indent=2))
+            write(RESULTS / "dashboard.json", figures)
+        case _:
+            raise SystemExit(__doc__)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[2]), decisions=int(sys.argv[3]) if len(sys.argv) > 3 else MANY)
+    main()
