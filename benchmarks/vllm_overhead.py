@@ -32,8 +32,8 @@ from runtime.servers import etcd_command, free_port, nats_command
 from workers.vllm import make_model
 from workers.vllm.make_model import Shape
 
-MODELS = {"small": Shape(), "large": Shape(hidden=1024, layers=8, heads=16)}
-ROUNDS, CONCURRENCY, REQUESTS, ISL, OSL = 5, 16, 64, 128, 64
+MODELS = {"small": Shape(), "large": Shape(hidden=512, layers=8, heads=8)}
+ROUNDS, CONCURRENCY, REQUESTS, ISL, OSL = 5, 16, 32, 64, 64
 READY_SECONDS = 180.0
 ENGINE = ("--max-model-len", "1024", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "256M",
           "--enforce-eager")  # fmt: skip
@@ -145,7 +145,7 @@ async def one_round(side: Side, seed: int) -> dict[str, float]:
 
 
 def compare(shape: Shape, log: IO[bytes], *, rounds: int) -> dict[str, Any]:
-    """Return the medians of both sides and of the ratios of each pair of rounds."""
+    """Return the medians of both sides, and of the ratios of two rounds after one another."""
     with ExitStack() as stack:
         model = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
         make_model.write(model, shape)
@@ -158,16 +158,16 @@ def compare(shape: Shape, log: IO[bytes], *, rounds: int) -> dict[str, Any]:
             names = list(sides) if number % 2 else list(reversed(sides))
             for name in names:
                 found[name].append(asyncio.run(one_round(sides[name], number)))
-            print({name: round(each[-1]["tokens_per_second"]) for name, each in found.items()})
+            speeds = {name: round(each[-1]["tokens_per_second"]) for name, each in found.items()}
+            print(number, speeds, flush=True)
     pairs = zip(found["ours"], found["plain"], strict=True)
     ratios = [own["tokens_per_second"] / other["tokens_per_second"] for own, other in pairs]
     medians = {name: _medians(each) for name, each in found.items()}
-    own, other = (medians[name]["tokens_per_second"] for name in ("ours", "plain"))
     return {
         "hidden": shape.hidden,
         "layers": shape.layers,
-        "step_ms": round(CONCURRENCY / other * 1e3, 1),
-        "ratio": round(own / other, 3),
+        "step_ms": round(CONCURRENCY / medians["plain"]["tokens_per_second"] * 1e3, 1),
+        "ratio": round(statistics.median(ratios), 3),
         "ratio_of_each_pair": [round(ratio, 3) for ratio in ratios],
         **medians,
     }
@@ -187,7 +187,8 @@ def main() -> None:
     given = parser.parse_args()
     with given.log.open("wb") as log:
         found = {name: compare(MODELS[name], log, rounds=given.rounds) for name in given.models}
-    settings = {"isl": ISL, "osl": OSL, "concurrency": CONCURRENCY, "requests": REQUESTS}
+    load = {"load_average": os.getloadavg()}
+    settings = {**load, "isl": ISL, "osl": OSL, "concurrency": CONCURRENCY, "requests": REQUESTS}
     write(given.out, {**settings, "rounds": given.rounds, "models": found})
 
 
