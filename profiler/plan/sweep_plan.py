@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from planner.core.profile import Parallelism
+from planner.core.sla import Sla
+from planner.core.workload import Workload
 from planner.errors import ConfigError
 from profiler.effort import LEAST_DECODE, LEAST_PREFILL, Effort
+from profiler.plan.duration import Settings, points_seconds
 from profiler.plan.gpu import Gpu
-from profiler.plan.guess import guessed_laws, guessed_start_seconds
+from profiler.plan.guess import guessed_start_seconds
 from profiler.plan.memory import Verdict, verdict
 from profiler.plan.model import ModelShape
+from profiler.target import Target
 
-# Repeats that noise of 2 to 3 % usually takes, and what each needs beside its measurement.
-_USUAL_REPEATS = 5
-_REPEAT_SECONDS = 0.5
-_DECODE_STEPS = 64
-# Middling loads of a sweep, as shares of what fits.
-_TYPICAL_SHARES = (0.1, 0.5)
+_USUAL = Target(
+    sla=Sla.parse("ttft=200ms,itl=20ms"), workload=Workload(rate_rps=0.0, isl=1000, osl=200)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,16 @@ def plan_sweep(
     limits: Limits,
     *,
     effort: Effort | None = None,
-    context_tokens: int = 4096,
-    max_num_batched_tokens: int = 8192,
+    target: Target = _USUAL,
+    settings: Settings | None = None,
 ) -> SweepPlan:
     """Return the plan for *model* on up to *limits.max_gpus* of *gpu*.
 
-    *context_tokens* is the longest request that must fit. Raises ConfigError when nothing fits,
-    with the reason of the largest, and for limits that no sweep is inside of.
+    *target* is what the points are for: a request of its mean lengths must fit. Together with
+    *settings*, how engines are started, it tells how much a point holds. Raises ConfigError when
+    nothing fits, with the reason of the largest, and for limits that no sweep is inside of.
     """
+    started = settings or Settings()
     _check(limits)
 
     def judged(candidate: Parallelism) -> Verdict:
@@ -92,8 +95,8 @@ def plan_sweep(
             model,
             gpu,
             candidate,
-            context_tokens=context_tokens,
-            max_num_batched_tokens=max_num_batched_tokens,
+            context_tokens=round(target.workload.isl + target.workload.osl),
+            max_num_batched_tokens=started.max_num_batched_tokens,
         )
 
     verdicts = tuple(map(judged, limits.parallelisms or candidates(limits.max_gpus)))
@@ -103,12 +106,20 @@ def plan_sweep(
     # Stages beside an engine that fits without them only add GPUs that wait for each other.
     if limits.parallelisms is None and any(found.parallelism.pp == 1 for found in fitting):
         fitting = [found for found in fitting if found.parallelism.pp == 1]
-    whole = SweepPlan(
-        model=model,
-        gpu=gpu,
-        verdicts=verdicts,
-        engines=tuple(_planned(model, gpu, found, effort or Effort()) for found in fitting),
-    )
+
+    def planned(found: Verdict) -> PlannedEngine:
+        wanted = effort or Effort()
+        return PlannedEngine(
+            parallelism=found.parallelism,
+            effort=wanted,
+            start_seconds=guessed_start_seconds(model),
+            points_seconds=points_seconds(
+                model, gpu, found, settings=started, effort=wanted, target=target
+            ),
+        )
+
+    engines = tuple(map(planned, fitting))
+    whole = SweepPlan(model=model, gpu=gpu, verdicts=verdicts, engines=engines)
     return _within(whole, limits)
 
 
@@ -141,26 +152,6 @@ def _nothing_fits(model: ModelShape, gpu: Gpu, verdicts: Sequence[Verdict]) -> C
         f"{model.name} does not fit onto {largest.parallelism.gpus} {gpu.name}: "
         f"{largest.parallelism}: {largest.problems[0]}",
         hint="allow more GPUs, larger ones, or a quantized model",
-    )
-
-
-def _planned(model: ModelShape, gpu: Gpu, found: Verdict, effort: Effort) -> PlannedEngine:
-    prefill, decode = guessed_laws(model, gpu, found.parallelism)
-    capacity = found.memory.kv_capacity_tokens
-    prompts = [share * model.context_length for share in _TYPICAL_SHARES]
-    ttft = sum(prefill.base_seconds + prefill.marginal_seconds(isl) for isl in prompts) / 2
-    # Filling the KV cache that a decode point holds takes the prefill of all of it.
-    kept = capacity * sum(_TYPICAL_SHARES) / 2
-    filling = kept * prefill.token_seconds
-    step = decode.step_seconds(64, kept)
-    repeats = effort.first_passes + min(effort.most_repeats, _USUAL_REPEATS)
-    decoding = filling + _DECODE_STEPS * step + _REPEAT_SECONDS
-    return PlannedEngine(
-        parallelism=found.parallelism,
-        effort=effort,
-        start_seconds=guessed_start_seconds(model),
-        points_seconds=repeats
-        * (effort.prefill_points * (ttft + _REPEAT_SECONDS) + effort.decode_points * decoding),
     )
 
 

@@ -117,7 +117,8 @@ def _error(accuracy: Accuracy | None) -> str | None:
 
 def _print_choice(choice: Choice) -> None:
     load = choice.workload
-    print_line(f"\nfor {load.isl:g} tokens in, {load.osl:g} out within {choice.sla}:")
+    long = f" (99 % below {load.isl_quantile(0.99):.0f})" if load.isl_variance else ""
+    print_line(f"\nfor {load.isl:g} tokens in{long}, {load.osl:g} out within {choice.sla}:")
     if choice.best is None:
         nearest = "" if choice.nearest is None else f"; nearest that can be met: {choice.nearest}"
         print_line(f"infeasible: {choice.infeasible}{nearest}")

@@ -31,6 +31,9 @@ _FOR = (
                  help="Mean prompt length of the load to choose for."),
     click.option("--osl", type=float, default=200, show_default=True,
                  help="Mean output length of the load to choose for."),
+    click.option("--isl-p99", type=float, metavar="FLOAT",
+                 help="Prompt length that 99 % of it stay below; all are as long as the mean"
+                 " unless told."),
     click.option("--rate", metavar="RATE",
                  help="Its requests, such as 20/s; enough for a large fleet when left out."),
 )  # fmt: skip

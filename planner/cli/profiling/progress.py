@@ -6,6 +6,7 @@ from functools import singledispatchmethod
 import click
 
 from planner.cli.logs import is_quiet
+from planner.cli.output import is_interactive
 from planner.core.units import format_duration
 from profiler.events import (
     BudgetSpent,
@@ -25,7 +26,7 @@ class Progress:
     """Hears the events of a sweep; silent under -q. A context manager that clears its bar."""
 
     def __init__(self, *, points: int) -> None:
-        self._is_terminal = sys.stderr.isatty() and not is_quiet()
+        self._is_terminal = is_interactive(sys.stderr) and not is_quiet()
         self._is_quiet = is_quiet()
         self._done, self._total = 0, points
         self._left = ""

@@ -11,12 +11,14 @@ from typing import Any
 import planner.profiles
 import workers.simulated
 from planner.cli.profiling.engines import EngineKind, Simulated, Vllm
+from planner.cli.profiling.vllm_settings import vllm_settings
 from planner.cli.profiling.wanted import Wanted, parse_size
 from planner.core.profile import Profile
 from planner.errors import ConfigError
 from planner.profiles import bundled_profiles, load_profile
 from profiler.effort import Effort
 from profiler.fit.engines import Assumed
+from profiler.plan.duration import Settings
 from profiler.plan.gpu import Gpu, find_gpu
 from profiler.plan.model import ModelShape, read_model
 from profiler.plan.sweep_plan import Limits, SweepPlan, plan_sweep
@@ -27,6 +29,9 @@ _SIMULATED_CONTEXT = 16_384
 # One 400 Gb/s network adapter per GPU; between processes of one machine without any, its memory.
 _ADAPTER_BYTES_PER_SECOND = 50e9
 _CPU = "cpu"
+# Of a shape that every parallelism divides.
+_HEADS = 1_024
+_MOST_STAGES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +65,20 @@ def _simulated(given: Mapping[str, Any], wanted: Wanted) -> Setting:
         truth.at(parallelism)
     gpu = find_gpu(given["gpu"] or truth.gpu, memory_bytes=_memory(given))
     most = max((one.gpus for one in chosen), default=1)
+    limits = truth.engine().limits
     plan = plan_sweep(
         _shape(truth, gpu),
         gpu,
         replace(_limits(wanted, most), parallelisms=chosen),
         effort=_effort(given),
-        context_tokens=1,
-        max_num_batched_tokens=1,
+        target=wanted.target,
+        settings=Settings(
+            max_num_seqs=limits.max_num_seqs,
+            max_num_batched_tokens=limits.max_num_batched_tokens,
+            kv_tokens_per_gpu=limits.kv_capacity_tokens // truth.parallelisms[0].gpus,
+        ),
     )
     quick = [replace(one, start_seconds=_SIMULATED_START_SECONDS) for one in plan.engines]
-    limits = truth.engine().limits
     return Setting(
         kind=Simulated(
             model=model,
@@ -93,12 +102,13 @@ def _shape(truth: Profile, gpu: Gpu) -> ModelShape:
     """Return a shape that estimates times about like *truth*; nothing of it reaches a profile."""
     law, limits = truth.engine().prefill, truth.engine().limits
     parameters = max(1, round(law.token_seconds * gpu.flops / 5))
+    attention = round(law.token_squared_seconds * gpu.flops / 5)
     return ModelShape(
         name=truth.model,
-        layers=1_024,
+        layers=max(_MOST_STAGES, attention // _HEADS),
         hidden=1_024,
-        heads=1_024,
-        kv_heads=1_024,
+        heads=_HEADS,
+        kv_heads=_HEADS,
         head_dim=1,
         vocab=1,
         intermediate=1_024,
@@ -126,13 +136,13 @@ def _vllm(given: Mapping[str, Any], wanted: Wanted) -> Setting:
     names = gpus_here()
     gpu = find_gpu(given["gpu"] or (names[0] if names else _CPU), memory_bytes=_memory(given))
     most = wanted.max_gpus or max(1, len(names))
-    load = wanted.target.workload
     plan = plan_sweep(
         shape,
         gpu,
         _limits(wanted, most),
         effort=_effort(given),
-        context_tokens=round(load.isl + load.osl),
+        target=wanted.target,
+        settings=vllm_settings(given["engine_arguments"], gpu, has_gpu=gpu.name != _CPU),
     )
     return Setting(
         kind=Vllm(model=model, model_name=model.name, arguments=tuple(given["engine_arguments"])),

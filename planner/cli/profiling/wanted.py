@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from planner.core.profile import Parallelism
+from planner.core.sizing import with_long_prompts
 from planner.core.sla import Sla
 from planner.core.units import parse_duration, parse_rate
 from planner.core.workload import Workload
@@ -81,10 +82,12 @@ def parse_size(text: str, *, what: str) -> float:
 
 def _workload(given: Mapping[str, Any]) -> Workload:
     load = Workload(rate_rps=0.0, isl=given["isl"], osl=given["osl"])
-    rate = given["rate"]
-    if rate is None:
-        return load
-    return replace(load, rate_rps=parse_rate(rate, what=f"--rate {rate}", hint="--rate {}"))
+    if given["rate"] is not None:
+        rate = given["rate"]
+        parsed = parse_rate(rate, what=f"--rate {rate}", hint="--rate {}")
+        load = replace(load, rate_rps=parsed)
+    isl_p99 = given["isl_p99"]
+    return load if isl_p99 is None else with_long_prompts(load, isl_p99)
 
 
 def _parallelisms(text: str | None) -> tuple[Parallelism, ...] | None:

@@ -7,6 +7,7 @@ import pytest
 from planner.core.profile import Parallelism
 from planner.errors import ConfigError
 from profiler.plan.bytes_per_weight import weight_bytes
+from profiler.plan.duration import Settings
 from profiler.plan.gpu import find_gpu, known_gpus
 from profiler.plan.memory import verdict
 from profiler.plan.model import ModelShape, read_model
@@ -32,6 +33,12 @@ DEEPSEEK = {
     "num_experts_per_tok": 8, "first_k_dense_replace": 3, "kv_lora_rank": 512,
     "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "q_lora_rank": 1536,
     "max_position_embeddings": 163_840, "quantization_config": {"quant_method": "fp8"},
+}  # fmt: skip
+
+TINY = {
+    "num_hidden_layers": 2, "hidden_size": 256, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "vocab_size": 4096, "intermediate_size": 512,
+    "max_position_embeddings": 4096, "torch_dtype": "bfloat16",
 }  # fmt: skip
 
 
@@ -192,3 +199,46 @@ def test_a_budget_takes_points_and_then_parallelisms():
     tight = plan_sweep(shape(LLAMA_8B), find_gpu("h200"), Limits(max_gpus=4, budget_seconds=1))
     assert len(tight.engines) == 1
     assert "estimate" in tight.notes[0]
+
+
+def planned(settings, *, points=7, budget_seconds=None, gpu="cpu"):
+    limits = Limits(max_gpus=1, max_points=points, budget_seconds=budget_seconds)
+    return plan_sweep(shape(TINY), find_gpu(gpu), limits, settings=settings)
+
+
+def test_7_points_of_16_requests_of_512_tokens_take_2_minutes_whatever_the_memory():
+    few = Settings(max_num_seqs=16, max_num_batched_tokens=2048, context_length=512)
+    assert 60 < planned(few).seconds < 120
+    small = plan_sweep(
+        shape(TINY),
+        find_gpu("cpu", memory_bytes=1e9),
+        Limits(max_gpus=1, max_points=7),
+        settings=few,
+    )
+    assert small.seconds == pytest.approx(planned(few).seconds)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"max_num_seqs": 128}, id="requests"),
+        pytest.param({"context_length": 4096}, id="context"),
+    ],
+)
+def test_8_times_the_requests_or_the_context_take_longer(more):
+    few = {"max_num_seqs": 16, "max_num_batched_tokens": 2048, "context_length": 512}
+    assert planned(Settings(**few | more)).seconds > planned(Settings(**few)).seconds
+
+
+def test_a_kv_cache_that_is_known_bounds_what_is_held():
+    most = Settings(max_num_seqs=128)
+    less = Settings(max_num_seqs=128, kv_tokens_per_gpu=8_000)
+    assert planned(less).seconds < 0.8 * planned(most).seconds
+
+
+def test_a_budget_takes_3_of_10_points_of_a_small_engine():
+    few = Settings(max_num_seqs=16, max_num_batched_tokens=2048, context_length=512)
+    assert planned(few, points=10).points == 10
+    tight = planned(few, points=10, budget_seconds=planned(few).seconds + 1)
+    assert tight.points == 7
+    assert not tight.notes

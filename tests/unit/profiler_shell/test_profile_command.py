@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from planner.cli.main import main
+from planner.cli.profiling.vllm_settings import vllm_settings
 from planner.core.drift import model_seconds
 from planner.core.observation import Observation, RoleLoad, StepSums
 from planner.core.policy import PolicyConfig
@@ -16,6 +17,7 @@ from planner.core.sla import Sla
 from planner.journal import Entry, Journal, Run
 from planner.profiles import load_profile
 from profiler.exchange.npz import export_npz
+from profiler.plan.gpu import find_gpu
 
 TRUTH = load_profile("llama-3.1-8b-fp8-h200")
 LOAD = ("--sla=ttft=500ms,itl=30ms", "--isl=1000", "--osl=200")
@@ -87,6 +89,26 @@ def test_the_plan_for_vllm_shows_the_arithmetic(capsys, tmp_path: Path) -> None:
 
     assert "left for KV" in shown
     assert "tp4" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gpu", "found"),
+    [
+        pytest.param([], "h200", (1024, 8192, None), id="large GPU"),
+        pytest.param([], "a100-80gb", (256, 8192, None), id="smaller GPU"),
+        pytest.param([], "cpu", (128, 2048, None), id="CPU"),
+        pytest.param(
+            ["--max-num-seqs", "16", "--max-model-len=512"], "cpu", (16, 2048, 512), id="given"
+        ),
+        pytest.param(["--max_model_len", "16k"], "l4", (256, 8192, 16_000), id="with a unit"),
+        pytest.param(["--max-num-seqs", "8", "--max-num-seqs"], "l4", (256, 8192, None), id="cut"),
+        pytest.param(["--max-model-len=auto"], "l4", (256, 8192, None), id="not a number"),
+    ],
+)
+def test_what_vllm_would_hold_follows_from_its_arguments(arguments, gpu, found) -> None:
+    settings = vllm_settings(arguments, find_gpu(gpu), has_gpu=gpu != "cpu")
+    told = (settings.max_num_seqs, settings.max_num_batched_tokens, settings.context_length)
+    assert told == found
 
 
 def test_points_of_others_become_a_profile(capsys, tmp_path: Path) -> None:
