@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ _PAGES = {"": 7, "decisions": 2, "forecast": 5, "capacity": 3, "what-if": 3, "co
 _WIDTHS = (1280, 390)
 _DECISIONS = 1500
 _TALLEST = 2400
+# Pixels of a table: to the middle of its first column, and the height of a row.
+_CHECKBOX, _ROW = 18, 35
 # Streamlit asks for these beside the address of a page, too, to find its own base path.
 _PROBED = ("_stcore/health", "_stcore/host-config")
 
@@ -147,6 +150,44 @@ async def test_a_what_if_that_was_shared(filled: Path, tmp_path: Path) -> None:
             address = f"{url}/what-if?rate=12&a_cold=120&frontier=true&price=3.5"
             drawn = _IS_DRAWN + " && document.body.innerText.includes('--cold-start 2m')"
             await _opened(page, address, width=1280, dark=False, drawn=f"{drawn} && {_CHARTS} >= 3")
+            assert not _problems(page)
+
+
+async def test_new_decisions_come_by_themselves_and_move_nothing(
+    filled: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "journal.sqlite"
+    shutil.copy(filled, own)
+    with dashboard(own) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            await page.resize(1280, 800)
+            await page.open(url)
+            await page.until(f"{_IS_DRAWN} && {_CHARTS} >= 7")
+            await page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 700)")
+            with Journal.open(own) as journal:
+                last = journal.get(_DECISIONS)
+                number = journal.append(last.run, replace(last.entry, at=last.entry.at + 5))
+            await page.until(f"document.body.innerText.includes('Decision {number} at')")
+            assert (
+                await page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
+                == 700
+            )
+            assert not _problems(page)
+
+
+async def test_a_selected_decision_is_explained(filled: Path, tmp_path: Path) -> None:
+    with dashboard(filled) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            drawn = (
+                f"{_IS_DRAWN} && {_CHARTS} >= 2"
+                " && !!document.querySelector('[data-testid=stDataFrame] canvas')"
+            )
+            await _opened(page, f"{url}/decisions", width=1280, dark=False, drawn=drawn)
+            place = "document.querySelector('[data-testid=stDataFrame]').getBoundingClientRect()"
+            left, top = [await page.evaluate(f"{place}.{side}") for side in ("left", "top")]
+            await page.click(left + _CHECKBOX, top + _ROW * 3.5)
+            third = _DECISIONS - 2
+            await page.until(f"document.body.innerText.includes('Decision {third}')")
             assert not _problems(page)
 
 

@@ -71,6 +71,13 @@ class Page:
             while not await self.evaluate(expression):  # noqa: ASYNC110 - nothing tells it
                 await asyncio.sleep(0.1)
 
+    async def click(self, x: float, y: float) -> None:
+        """Press and let go of the left button there."""
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            button = "none" if kind == "mouseMoved" else "left"
+            await self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button,
+                            clickCount=0 if kind == "mouseMoved" else 1)  # fmt: skip
+
     async def picture(self, path: Path) -> None:
         """Write what the page shows."""
         shot = await self.send("Page.captureScreenshot", format="png")
