@@ -53,11 +53,12 @@ unit: setup  ## fast tests, in parallel
 e2e: setup  ## tests with real processes, one after the other
 	$(BIN)/pytest -q -m e2e --durations=15 || $(BIN)/pytest -q --lf -m e2e
 
-test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 5 minutes on 2 cores
-	$(VLLM)/python -m pytest -q -m vllm tests/vllm --durations=10
+test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 10 minutes on 2 cores
+	$(VLLM)/python -m pytest -q -m vllm tests/vllm --durations=10 || $(VLLM)/python -m pytest -q --lf -m vllm tests/vllm
 
 test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 2
-	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes
+	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes || \
+	  $(BIN)/pytest -q --lf -m kubernetes tests/contract tests/kubernetes
 
 bench: setup  ## request path, start-up, simulator and decisions, into benchmarks/results: 4 minutes
 	$(BIN)/python benchmarks/request_path.py
