@@ -10,8 +10,8 @@ from pathlib import Path
 from dashboards.reading.health import Moved, Trouble, moved, troubles
 from dashboards.reading.listing import Filter, Listed, listing
 from dashboards.reading.look import Look
+from dashboards.reading.runs import runs
 from dashboards.reading.window import Span, Window, changes, span, window
-from planner.core.state import PolicyState
 from planner.errors import JournalError
 from planner.journal import Journal, Record, Run
 from planner.journal.records import Query
@@ -79,14 +79,9 @@ class Source:
             return journal.query(Query(run=run, limit=most))[::-1]
 
     def runs(self) -> list[Run]:
-        """Return the runs that are still known, oldest first."""
-        with Journal.read(self.path) as journal:
-            return list(journal.runs())
-
-    def state(self) -> PolicyState | None:
-        """Return what the policy remembers by now; None before any decision."""
-        with Journal.read(self.path) as journal:
-            return journal.state()
+        """Return the latest runs, oldest first."""
+        with self._database() as database:
+            return runs(database, self.path)
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:

@@ -1,6 +1,7 @@
 """GPU-hours and money: held, decided on, and what the peak would take if it stood all the time."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,6 +10,7 @@ from dashboards.reading.look import Look
 from planner.core.encoding import decoded
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
+from planner.errors import ConfigError
 from planner.journal import Run
 
 Rows = list[dict[str, object]]
@@ -48,8 +50,10 @@ def gpus_per_replica(runs: Sequence[Run]) -> dict[int, dict[Role, int]]:
     known = {}
     for run in runs:
         if isinstance(run.config, Mapping) and run.config.get("policy"):
-            config = decoded(PolicyConfig, run.config["policy"])
-            known[run.id] = {role: config.gpus_per_replica(role) for role in config.roles}
+            # Settings of another version say nothing here.
+            with suppress(ValueError, ConfigError):
+                config = decoded(PolicyConfig, run.config["policy"])
+                known[run.id] = {role: config.gpus_per_replica(role) for role in config.roles}
     return known
 
 

@@ -17,6 +17,7 @@ from planner.core.policy import PolicyConfig
 from planner.core.profile import Profile
 from planner.core.role import Role
 from planner.core.state import PolicyState
+from planner.errors import PlannerError
 from planner.journal import Record, Run
 
 T = TypeVar("T")
@@ -61,12 +62,15 @@ class Accuracy:
 
 
 def policy_of(run: Run) -> tuple[PolicyConfig, Profile] | None:
-    """Return how *run* decided; None where it did without a profile, or did not record it."""
+    """Return how *run* decided; None where it did without a profile, or in another version."""
     config = run.config
     if not isinstance(config, Mapping) or not isinstance(config.get("profile"), Mapping):
         return None
-    profile = Profile.from_dict(config["profile"], source=f"the profile of run {run.id}")
-    return decoded(PolicyConfig, config["policy"]), profile
+    try:
+        profile = Profile.from_dict(config["profile"], source=f"the profile of run {run.id}")
+        return decoded(PolicyConfig, config["policy"]), profile
+    except (ValueError, PlannerError):
+        return None
 
 
 def histories(

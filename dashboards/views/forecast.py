@@ -35,7 +35,7 @@ def show(source: Source, span: Span) -> None:
     known = _histories(source, run, span.last, min(_MOST, span.decisions))
     if known is None:
         empty(
-            "The latest run decided without a profile, so it made no forecasts.",
+            "The latest run decided without a profile, or was of another version of planner.",
             "planner run --observe --sla ttft=200ms,itl=20ms --profile llama-3.1-8b-fp8-h200",
         )
     else:

@@ -75,7 +75,8 @@ def _tiles(window: Window, result: Service, sla: Sla) -> None:
     latest = window.latest
     with st.grid(columns="auto", min_column_width=150, key="tiles"):
         tile("Attainment", _share(result.attainment), f"target {format_share(sla.attainment)}")
-        tile("Error budget left", _share(result.budget_left), help=_BUDGET)
+        left = result.budget_left
+        tile("Error budget left", "-" if left is None else f"{left:,.0%}", help=_BUDGET)
         for now in fleet_now(latest):
             states = ((now.starting, "starting"), (now.draining, "draining"))
             also = ", ".join(f"{count} {state}" for count, state in states if count)

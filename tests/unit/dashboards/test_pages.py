@@ -1,6 +1,9 @@
 """Every page and every control of it, against journals that are missing, bare and filled."""
 
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -178,6 +181,23 @@ def test_health_tells_what_went_wrong_and_who_acts(opened: Opened, filled: Path)
     assert list(troubles["what"]) == ["frontend-1 does not answer"]
     assert "decode-9" in set(moved["started"])
     assert list(runs["planner"]) == ["acts"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_run_of_another_version_is_shown_as_far_as_it_goes(
+    opened: Opened, filled: Path, tmp_path: Path, name: str
+) -> None:
+    path = Path(shutil.copy(filled, tmp_path / "old.sqlite"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            'UPDATE runs SET initial_state = \'{"schema_version": "0"}\','
+            ' config = \'{"policy": {"of": "old"}, "profile": {"of": "old"}}\''
+        )
+        database.commit()
+    page = opened(name, path)
+    assert [told.value for told in page.info] in (
+        [], ["The latest run decided without a profile, or was of another version of planner."]
+    )  # fmt: skip
 
 
 class TestWhatIf:
