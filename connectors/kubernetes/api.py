@@ -199,6 +199,7 @@ async def open_api(
     """
     try:
         from kubernetes.aio import client, config
+        from yaml import YAMLError
     except ImportError as error:
         raise ConfigError(
             "the Kubernetes client is not installed", hint="pip install 'planner[kubernetes]'"
@@ -216,9 +217,10 @@ async def open_api(
                 client_configuration=settings,
             )
             namespace = None
-    except (config.ConfigException, OSError) as error:
+    except (config.ConfigException, OSError, YAMLError) as error:
         raise ConfigError(
-            f"no Kubernetes cluster is named: {error}", hint="kubectl config get-contexts"
+            f"no Kubernetes cluster is named: {' '.join(str(error).split())}",
+            hint="kubectl config get-contexts",
         ) from error
     return Api(client.ApiClient(settings), timeout=timeout), namespace
 

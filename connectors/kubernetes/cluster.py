@@ -68,10 +68,10 @@ class Cluster:
                 if one.fault.is_missing:
                     hint = "kubectl api-resources lists the kinds that there are"
                 raise ConfigError(f"namespace {self.namespace}: {one.fault}", hint=hint)
+        self.check()
         self.honours_deletion_cost = await self._version() >= _COST_SINCE
         self._tell_unread(self._autoscalers, "whether an autoscaler has the same target")
         self._tell_unread(self._quotas, "how many GPUs the namespace may use")
-        self.check()
 
     async def close(self) -> None:
         """Stop watching; the API is its owner's."""
@@ -80,12 +80,13 @@ class Cluster:
     def check(self) -> None:
         """Raise MetricsUnavailable when what is known is too old to act on."""
         for one in self._needed:
-            if not one.lists or (one.fault is not None and one.age_seconds > self._patience):
-                raise MetricsUnavailable(
-                    f"nothing is known of namespace {self.namespace} since"
-                    f" {one.age_seconds:.0f}s: {one.fault}",
-                    hint="kubectl get --raw /readyz",
-                )
+            if one.lists and one.age_seconds <= self._patience:
+                continue
+            since = f" since {one.age_seconds:.0f}s" if one.lists else ""
+            raise MetricsUnavailable(
+                f"nothing is known of namespace {self.namespace}{since}: {one.fault}",
+                hint="kubectl get --raw /readyz",
+            )
 
     def workloads(self, deployment: str) -> Sequence[Workload]:
         """Return what is scaled in *deployment*: everything with a role."""

@@ -167,7 +167,8 @@ class Watched:
     def _lost(self, error: ApiFault) -> None:
         if self._fault is None:
             self._lost_at = self._lost_at if self._lost_at is not None else self._clock()
-            log.warning("watch lost path=%s error=%s", self._path, error)
+            level = logging.WARNING if self.lists else logging.DEBUG  # else its caller tells
+            log.log(level, "watch lost path=%s error=%s", self._path, error)
         self._fault = error
         self._looked.set()
 

@@ -1,11 +1,13 @@
 """What the connector does when the API server, the cluster or somebody else misbehaves."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from fake_cluster.objects import autoscaler
 from fake_cluster.place import Place, true, until
 
+from connectors.kubernetes.api import open_api
 from connectors.kubernetes.connector import Manner
 from connectors.kubernetes.kinds import AUTOSCALERS, QUOTAS
 from planner.core.observation import Replicas
@@ -246,3 +248,29 @@ async def test_who_may_not_act_writes_nothing(place: Place) -> None:
     assert place.server.scale_writes == []
     patched = [path for method, path in place.server.log if method == "PATCH"]
     assert all(path.endswith("/status") for path in patched)  # the kubelet's
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(": [", "no Kubernetes cluster is named: while parsing", id="not YAML"),
+        pytest.param("kind: Config", "no Kubernetes cluster is named", id="empty"),
+        pytest.param(None, "no Kubernetes cluster is named", id="not there"),
+    ],
+)
+async def test_a_kubeconfig_that_cannot_be_used_is_one_line(
+    text: str | None, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kubeconfig"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as raised:
+        await open_api(kubeconfig=file)
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_server_that_is_not_there_is_told_at_once(place: Place) -> None:
+    place.server.go_down()
+
+    with pytest.raises(MetricsUnavailable, match="nothing is known of namespace ns: the API"):
+        await place.watching()
