@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dashboards.drawing.palette import GREY, Series
 from dashboards.drawing.parts import Axis, Row, Spec, colour, dash, layered, values
 
-_LABEL = "timeFormat(datum.value, hours(datum.value) || minutes(datum.value) ? '%H:%M' : '%b %d')"
+_LABEL = (
+    "timeFormat(datum.value, seconds(datum.value) ? '%H:%M:%S'"
+    " : hours(datum.value) || minutes(datum.value) ? '%H:%M' : '%b %d')"
+)
 _TIME = {
     "field": "at",
     "type": "temporal",

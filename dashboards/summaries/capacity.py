@@ -19,9 +19,9 @@ def names(profile: Profile) -> list[str]:
 
 
 def prefill_points(profile: Profile) -> Rows:
-    """Return the measured TTFT in milliseconds over ISL."""
+    """Return the TTFT that was measured or estimated, in milliseconds over ISL."""
     return [
-        _row(entry, point.isl, point.ttft_seconds * 1e3, "measured")
+        _row(entry, point.isl, point.ttft_seconds * 1e3, profile.kind.value)
         for entry in profile.engines
         for point in entry.prefill_points
     ]
@@ -38,7 +38,10 @@ def prefill_curve(profile: Profile) -> Rows:
 
 
 def decode_points(profile: Profile) -> Rows:
-    """Return the measured ITL in milliseconds over the batch; each at a context of its own."""
+    """Return the ITL that was measured or estimated, in milliseconds over the batch.
+
+    Each point has a context of its own.
+    """
     return [
         _row(entry, point.batch, point.itl_seconds * 1e3, f"{point.kv_tokens:,.0f} KV tokens")
         for entry in profile.engines

@@ -48,7 +48,7 @@ def show() -> None:
     chart(
         spec,
         "Prefill: TTFT of one prompt alone",
-        told="Points are measured, lines are the law fitted to them.",
+        told=f"Points are {profile.kind}, lines are the law fitted to them.",
     )
     _decode(profile, running if chosen == _OWN else None)
 
@@ -66,7 +66,8 @@ def _decode(profile: Profile, running: tuple[Source, PolicyConfig, Profile] | No
     chart(
         spec,
         "Decode: ITL over the batch",
-        told=f"Lines: every request has {context:,} tokens. Points were measured at others, too.",
+        told=f"Lines: every request has {context:,} tokens. Points are {profile.kind}, "
+        "also at others.",
     )
     place = fleet_point(_lately(running[0]), running[1]) if running else None
     spec = plane(
