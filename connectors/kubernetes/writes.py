@@ -122,5 +122,6 @@ class Writer:
 def _rejected(workload: Workload, error: ApiFault) -> ScaleRejected:
     if isinstance(error, ApiAway):
         return ScaleRejected(f"{workload}: {error}; whether it was scaled is not known")
-    hint = "kubectl auth can-i patch deployments/scale" if "403" in str(error) else None
+    is_forbidden = isinstance(error, ApiRefused) and error.is_forbidden
+    hint = f"kubectl auth can-i patch {workload.kind.plural}/scale" if is_forbidden else None
     return ScaleRejected(f"{workload}: {error}", hint=hint)
