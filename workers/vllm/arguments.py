@@ -144,7 +144,7 @@ def _checked(flags: Iterable[str]) -> Iterable[str]:
 def _file_flags(path: Path | None) -> Iterable[str]:
     if path is None:
         return
-    import yaml  # type: ignore[import-untyped]  # comes with vLLM
+    import yaml  # comes with vLLM
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
