@@ -26,7 +26,9 @@ _OPTIONS = (
     "--client.showErrorDetails=type",
     "--runner.magicEnabled=false",
     "--logger.level=error",
-    "--theme.primaryColor=#2f7fd1",  # the default is a red that reads as an alarm
+    # The default is a red that reads as an alarm. For both, or light would be the only one.
+    "--theme.light.primaryColor=#2f7fd1",
+    "--theme.dark.primaryColor=#2f7fd1",
 )
 
 

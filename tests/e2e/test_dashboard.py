@@ -49,6 +49,7 @@ _OVERFLOW = (
     "Math.max(...[document.documentElement,"
     " document.querySelector('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
 )
+_BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 _TALL = (
     "document.querySelector('[data-testid=stMainBlockContainer]').getBoundingClientRect().height"
 )
@@ -126,6 +127,8 @@ async def test_pages_of_a_journal(filled: Path, tmp_path: Path) -> None:
                     await _keep(page, picture, tmp_path)
             await _opened(page, url, width=1280, dark=True, drawn=f"{_IS_DRAWN} && {_CHARTS} >= 7")
             await _keep(page, "dashboard-overview-dark.png", tmp_path)
+            red, green, blue = (await page.evaluate(_BACKGROUND))[4:-1].split(", ")
+            assert max(int(red), int(green), int(blue)) < 64
             assert not _problems(page)
 
 
