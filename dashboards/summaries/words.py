@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from planner.core.explain import explain, sentence
-from planner.core.observation import Observation
 from planner.core.plan import Alternative, Decision, Step
-from planner.core.units import format_duration, format_rate, format_share
+from planner.core.units import format_share
 from planner.journal import Record
 
 Rows = list[dict[str, object]]
@@ -64,22 +63,3 @@ def alternative_rows(alternatives: Sequence[Alternative], *, desired: int) -> Ro
         }
         for one in alternatives
     ]
-
-
-def sight(observation: Observation) -> str:
-    """Return what was seen, in words; what was not known is said to be so."""
-    traffic = observation.traffic
-    parts = []
-    if traffic is None or not traffic.seconds:
-        parts.append("traffic unknown")
-    else:
-        parts.append(f"{format_rate(traffic.arrived / traffic.seconds)} arrived")
-        if traffic.arrived:
-            parts.append(f"{traffic.isl_sum / traffic.arrived:.0f} tokens in")
-        if traffic.finished:
-            parts.append(f"{traffic.osl_sum / traffic.finished:.0f} out")
-    for role, fleet in observation.fleet.items():
-        states = (("starting", fleet.starting), ("draining", fleet.draining))
-        also = "".join(f" + {count} {state}" for state, count in states if count)
-        parts.append(f"{role} {fleet.ready} ready{also}")
-    return ", ".join([*parts, f"metrics {format_duration(observation.age_seconds)} old"])

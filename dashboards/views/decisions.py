@@ -7,8 +7,9 @@ from dashboards.reading.source import Source
 from dashboards.reading.window import Span
 from dashboards.summaries.fleet import roles_of
 from dashboards.summaries.listed import listed_rows
-from dashboards.summaries.words import alternative_rows, change, clock, sight, step_rows
+from dashboards.summaries.words import alternative_rows, change, clock, step_rows
 from dashboards.views.frame import as_of, looks, page, replicas_chart
+from planner.core.explain import sight
 from planner.core.plan import Decision, Reason
 from planner.core.role import Role
 

@@ -5,8 +5,9 @@
 
 from collections.abc import Callable, Mapping
 
+from planner.core.observation import Observation
 from planner.core.plan import Decision, Reason, Step
-from planner.core.units import format_duration, format_share
+from planner.core.units import format_duration, format_rate, format_share
 
 
 def explain(decision: Decision) -> str:
@@ -24,6 +25,25 @@ def sentence(step: Step) -> str:
     except KeyError:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in step.inputs.items())
         return f"{step.reason}: {figures or f'{step.before} -> {step.after}'}"
+
+
+def sight(observation: Observation) -> str:
+    """Return what was seen, in words; what was not known is said to be so."""
+    traffic = observation.traffic
+    parts = []
+    if traffic is None or not traffic.seconds:
+        parts.append("traffic unknown")
+    else:
+        parts.append(f"{format_rate(traffic.arrived / traffic.seconds)} arrived")
+        if traffic.arrived:
+            parts.append(f"{traffic.isl_sum / traffic.arrived:.0f} tokens in")
+        if traffic.finished:
+            parts.append(f"{traffic.osl_sum / traffic.finished:.0f} out")
+    for role, fleet in observation.fleet.items():
+        states = (("starting", fleet.starting), ("draining", fleet.draining))
+        also = "".join(f" + {count} {state}" for state, count in states if count)
+        parts.append(f"{role} {fleet.ready} ready{also}")
+    return ", ".join([*parts, f"metrics {format_duration(observation.age_seconds)} old"])
 
 
 def _forecast(step: Step) -> str:

@@ -13,10 +13,10 @@ from planner.cli.decisions import (
 )
 from planner.cli.output import print_json, print_line
 from planner.core.encoding import encoded
-from planner.core.observation import Observation
+from planner.core.explain import sight
 from planner.core.plan import Plan
 from planner.core.sla import Sla
-from planner.core.units import format_duration, format_rate, format_share
+from planner.core.units import format_share
 from planner.errors import JournalError
 from planner.journal import Entry, Journal, Record
 
@@ -72,7 +72,7 @@ def _print_report(record: Record) -> None:
         f"decision {record.id}   {moment(entry.at)}   SLA {record.sla}   planner {record.mode}"
     )
     if entry.observation is not None:
-        print_line(f"saw: {_sight(entry.observation)}")
+        print_line(f"saw: {sight(entry.observation)}")
     if entry.plan is not None:
         _print_plan(entry.plan)
     print_line(f"result: {_result(entry)}")
@@ -86,25 +86,6 @@ def _print_plan(plan: Plan) -> None:
     cost = "" if plan.cost_per_hour is None else f", ${plan.cost_per_hour:.2f} per hour"
     share = "unknown" if plan.attainment is None else format_share(plan.attainment)
     print_line(f"{gpus_line(plan.gpus)}{cost}, predicted attainment {share}")
-
-
-def _sight(observation: Observation) -> str:
-    """Return what was seen, in words; what was not known is said to be so."""
-    parts = []
-    traffic = observation.traffic
-    if traffic is None or not traffic.seconds:
-        parts.append("traffic unknown")
-    else:
-        parts.append(f"{format_rate(traffic.arrived / traffic.seconds)} arrived")
-        if traffic.arrived:
-            parts.append(f"{traffic.isl_sum / traffic.arrived:.0f} tokens in")
-        if traffic.finished:
-            parts.append(f"{traffic.osl_sum / traffic.finished:.0f} out")
-    for role, fleet in observation.fleet.items():
-        states = (("starting", fleet.starting), ("draining", fleet.draining))
-        also = "".join(f" + {count} {state}" for state, count in states if count)
-        parts.append(f"{role} {fleet.ready} ready{also}")
-    return ", ".join([*parts, f"metrics {format_duration(observation.age_seconds)} old"])
 
 
 def _result(entry: Entry) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from planner.cli.live.progress import shown
 from planner.cli.live.replay_report import print_document, print_report
+from planner.cli.live.stopping import unless
 from planner.cli.output import notice, plain
 from planner.core.sla import Sla
 from planner.core.units import format_duration, format_share
@@ -92,7 +93,7 @@ async def send(replaying: Replaying, *, output: str, stop: asyncio.Event) -> int
         with _opened(replaying.requests_out) as out:
             tally = Tally(replaying, out)
             async with shown(tally.line):
-                await _until(stop, replay(load, endpoint, measured=tally.add))
+                await unless(stop, replay(load, endpoint, measured=tally.add))
     show = print_document if output == "json" else print_report
     result = tally.report()
     show(result, replaying.sla)
@@ -133,16 +134,3 @@ def _opened(path: Path | None) -> Iterator[TextIO | None]:
         ) from error
     with out:
         yield out
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[object, object, None]) -> None:
-    """Wait for *work*, or for *stop* and then cancel it."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (stopping, working):
-            task.cancel()
-            await asyncio.wait({task})
-    if not working.cancelled():
-        working.result()

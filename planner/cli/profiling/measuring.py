@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from planner.cli.live.stopping import unless
 from planner.cli.output import notice
 from planner.cli.profiling.found import Found
 from planner.cli.profiling.planned import summary
@@ -52,7 +51,7 @@ async def measure(
             budget_seconds=wanted.budget_seconds,
             retry_failed=keeping.retry_failed,
         )
-        swept = await _unless(stop, sweep.run(setting.plan.engines))
+        swept = await unless(stop, sweep.run(setting.plan.engines))
     if swept is None:
         notice(f"interrupted: {progress.measured} points were measured and are kept")
         raise Interrupted
@@ -98,15 +97,3 @@ def _memory(swept: Swept) -> list[str]:
         for engine in swept.engines
         if engine.facts is not None and engine.facts.memory_bytes is not None
     ]
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Swept]) -> Swept | None:
-    """Return what *work* returns, None when *stop* is set before; *work* is then cancelled."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (stopping, working):
-            task.cancel()
-            await asyncio.wait({task})
-    return None if working.cancelled() else working.result()
