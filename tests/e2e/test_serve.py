@@ -31,9 +31,8 @@ async def test_one_command_serves_and_ctrl_c_ends_it_without_a_rest(machine) -> 
         status = await machine.status()
         code, err = await machine.finish(serve)
 
-    assert status["replicas"]["decode"] | {"desired": 1} == {
-        "desired": 1, "requested": 1, "ready": 1, "draining": 0,
-    }  # fmt: skip
+    expected = {"requested": 1, "ready": 1, "starting": 0, "draining": 0}
+    assert status["replicas"]["decode"].items() >= expected.items()
     assert status["frontend"] == {
         "url": status["frontend"]["url"], "healthy": True, "models": ["simulated"],
         "in_flight": 0, "queued": 0,
