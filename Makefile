@@ -53,8 +53,14 @@ unit: setup  ## fast tests, in parallel
 e2e: setup  ## tests with real processes, one after the other
 	$(BIN)/pytest -q -m e2e --durations=15 || $(BIN)/pytest -q --lf -m e2e
 
+# One by one: the engines of a deployment and those of the other tests would starve each other.
+VLLM_TEST := $(VLLM)/python -m pytest -q -m vllm
+DEPLOYMENT := tests/vllm/test_served_deployment.py
+
 test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 10 minutes on 2 cores
-	$(VLLM)/python -m pytest -q -m vllm tests/vllm --durations=10 || $(VLLM)/python -m pytest -q --lf -m vllm tests/vllm
+	$(VLLM_TEST) $(DEPLOYMENT) || $(VLLM_TEST) $(DEPLOYMENT)
+	$(VLLM_TEST) tests/vllm --ignore=$(DEPLOYMENT) --durations=10 || \
+	  $(VLLM_TEST) --lf tests/vllm --ignore=$(DEPLOYMENT)
 
 test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 2
 	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes || \

@@ -35,8 +35,6 @@ _OURS = {
 _CPU_KV_BYTES = "1G"
 """Left to itself, each worker would take nearly all memory of the machine for its KV cache."""
 
-LEASE_SECONDS = 120
-"""How long a prefill engine holds KV for one that is not heard of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,9 +182,6 @@ def _connector(role: Role, device: Device) -> dict[str, Any]:
         "kv_connector": "NixlConnector",
         "kv_role": "kv_producer" if role is Role.PREFILL else "kv_consumer",
         "kv_load_failure_policy": "recompute",
-        # Readers renew it every sixth. One that a starved machine keeps from it for longer reads
-        # blocks that are somebody else's by then, and nobody would know.
-        "kv_connector_extra_config": {"kv_lease_duration": LEASE_SECONDS},
     }
     return chosen | ({"kv_buffer_device": "cpu"} if device.is_cpu else {})
 

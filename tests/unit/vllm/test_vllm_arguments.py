@@ -64,7 +64,6 @@ def test_roles_move_kv(line, role, kind):
         "kv_connector": "NixlConnector",
         "kv_role": kind,
         "kv_load_failure_policy": "recompute",
-        "kv_connector_extra_config": {"kv_lease_duration": 120},
         "kv_buffer_device": "cpu",
     }
 
