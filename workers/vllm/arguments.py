@@ -36,7 +36,6 @@ _CPU_KV_BYTES = "1G"
 """Left to itself, each worker would take nearly all memory of the machine for its KV cache."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One worker around vLLM. *flags* are the user's, from the file first."""
