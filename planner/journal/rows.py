@@ -8,7 +8,7 @@ from typing import TypeVar
 from planner.core.encoding import Plain, decoded, encoded
 from planner.core.observation import Observation
 from planner.core.plan import Plan
-from planner.core.state import PolicyState
+from planner.core.state import SCHEMA_VERSION, PolicyState
 from planner.errors import ConfigError
 from planner.journal.records import Entry, Query, Record, Run
 
@@ -48,6 +48,12 @@ def run_of(row: sqlite3.Row) -> Run:
 def state_text(state: PolicyState) -> str:
     """Return *state* as text for a column."""
     return json.dumps(state.to_dict())
+
+
+def is_of_another_version(text: str) -> bool:
+    """Return whether the state *text* was written by a planner with another form of it."""
+    plain = json.loads(text)
+    return isinstance(plain, dict) and plain.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION
 
 
 def state_of(text: str) -> PolicyState:

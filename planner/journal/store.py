@@ -81,16 +81,26 @@ class Journal:
         return decision
 
     def state(self) -> PolicyState | None:
-        """Return the policy's latest state, where a restart continues; None before any."""
+        """Return the policy's latest state, where a restart continues.
+
+        None before any, and where a planner with another form of it wrote it: what was learned is
+        then learned anew, and nothing shrinks meanwhile.
+        """
         with telling(self.path):
             row = self._db.execute("SELECT state FROM state").fetchone()
-            return rows.state_of(row["state"]) if row else None
+            if row is None or rows.is_of_another_version(row["state"]):
+                return None
+            return rows.state_of(row["state"])
 
     def runs(self) -> Sequence[Run]:
-        """Return every run that is still known, oldest first."""
+        """Return every run that is still known and of this version, oldest first."""
         with telling(self.path):
             found = self._db.execute(f"{rows.SELECT_RUNS} ORDER BY id").fetchall()
-            return [rows.run_of(row) for row in found]
+            return [
+                rows.run_of(row)
+                for row in found
+                if not rows.is_of_another_version(row["initial_state"])
+            ]
 
     def latest(self) -> Record | None:
         """Return the last decision; None when there is none."""

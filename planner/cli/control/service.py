@@ -41,7 +41,7 @@ async def keep(
         notice(_introduction(settings, policy))
         _warn_of_other_sla(policy, spec)
         with Journal.open(journal_path(settings)) as journal:
-            state = journal.state() or PolicyState()
+            state = _continued(journal)
             around = _surroundings(
                 settings, policy, target, journal=journal, time=time, state=state
             )
@@ -51,6 +51,14 @@ async def keep(
                 await (loop.once(window=window) if once else loop.run(stop))
         notice(await _farewell(target))
     return 0
+
+
+def _continued(journal: Journal) -> PolicyState:
+    """Return where the last run ended, or a blank."""
+    state = journal.state()
+    if state is None and journal.latest() is not None:
+        notice(f"{journal.path} was written by another version: what it learned is learned anew")
+    return state or PolicyState()
 
 
 def _introduction(settings: Settings, policy: Policy) -> str:

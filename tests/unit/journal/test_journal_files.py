@@ -140,6 +140,24 @@ def test_a_state_that_is_not_one_is_told(tmp_path):
         journal.state()
 
 
+def test_the_past_of_another_version_is_left_out_and_decisions_begin_anew(tmp_path):
+    path = tmp_path / "j.sqlite"
+    with Journal.open(path) as journal:
+        journal.append(journal.begin(RUN), blank(1.0), state=PolicyState(at=1.0))
+    db = sqlite3.connect(path)
+    for table, column in (("state", "state"), ("runs", "initial_state")):
+        db.execute(f"UPDATE {table} SET {column} = json_set({column}, '$.schema_version', '0')")
+    db.commit()
+    db.close()
+    with Journal.open(path) as journal:
+        assert journal.state() is None
+        assert journal.runs() == []
+        journal.append(journal.begin(RUN), blank(2.0), state=PolicyState(at=2.0))
+        assert journal.state() == PolicyState(at=2.0)
+        assert len(journal.runs()) == 1
+        assert len(journal.query(Query())) == 2
+
+
 def test_reading_a_journal_that_is_not_there_creates_none(tmp_path):
     path = tmp_path / "none.sqlite"
     with pytest.raises(JournalError, match="no journal at") as caught:
