@@ -58,7 +58,8 @@ class Counts:
     arrived: float
     finished: float
     failed: float
-    within_sla: float
+    within_sla: float | None
+    """None where nobody knows."""
     ttft_sum: float
     ttft_count: float
     itl_sum: float
@@ -112,7 +113,8 @@ def look_of(row: sqlite3.Row) -> Look:
 def _counts(row: sqlite3.Row) -> Counts | None:
     if not row["seconds"]:
         return None
-    return Counts(**{name: row[name] or 0 for name in _TRAFFIC})
+    counted = {name: row[name] or 0 for name in _TRAFFIC}
+    return Counts(**{**counted, "within_sla": row["within_sla"]})
 
 
 def _role(row: sqlite3.Row, role: Role, fleet: Mapping[str, Mapping[str, int]]) -> RoleLook | None:

@@ -32,7 +32,8 @@ class Service:
 
     ended: float
     """Requests that finished or failed."""
-    within: float
+    judged: float
+    """Those of them of which is known how many were inside the SLA."""
     attainment: float | None
     budget_left: float | None
     """Share of the misses that the SLA allows which is still unused; below 0 when overspent."""
@@ -46,15 +47,13 @@ class Service:
 def service(looks: Iterable[Look], *, attainment: float) -> Service:
     """Return what requests got in *looks*, judged by an SLA that asks for *attainment*."""
     traffic = [look.traffic for look in looks if look.traffic is not None]
-    ended = sum(t.finished + t.failed for t in traffic)
-    within = sum(t.within_sla for t in traffic)
-    share = min(1.0, within / ended) if ended else None
+    judged, share = _judged(traffic)
     seconds = sum(t.seconds for t in traffic)
     arrived = sum(t.arrived for t in traffic)
     finished = sum(t.finished for t in traffic)
     return Service(
-        ended=ended,
-        within=within,
+        ended=sum(t.finished + t.failed for t in traffic),
+        judged=judged,
         attainment=share,
         budget_left=None if share is None else 1 - (1 - share) / (1 - attainment),
         ttft=_latency([(t.ttft_sum, t.ttft_count) for t in traffic]),
@@ -63,6 +62,13 @@ def service(looks: Iterable[Look], *, attainment: float) -> Service:
         isl=sum(t.isl_sum for t in traffic) / arrived if arrived else None,
         osl=sum(t.osl_sum for t in traffic) / finished if finished else None,
     )
+
+
+def _judged(traffic: Iterable[Counts]) -> tuple[float, float | None]:
+    """Return the requests that ended where it is known how they did, and the share inside."""
+    known = [(t.within_sla, t.finished + t.failed) for t in traffic if t.within_sla is not None]
+    ended = sum(count for _, count in known)
+    return ended, min(1.0, sum(within for within, _ in known) / ended) if ended else None
 
 
 def _latency(sums: Sequence[tuple[float, float]]) -> Latency | None:
@@ -104,9 +110,8 @@ def attainment_rows(looks: Sequence[Look]) -> Rows:
     """Return the share of requests inside the SLA over time, and what was predicted."""
     rows: Rows = []
     for part in _parts(looks):
-        ended = sum(t.finished + t.failed for t in _told(part))
-        within = sum(t.within_sla for t in _told(part))
-        rows.append(_point(part, "observed", min(1.0, within / ended) if ended else None))
+        _, share = _judged(_told(part))
+        rows.append(_point(part, "observed", share))
         rows.append(_point(part, "predicted", part[-1].predicted))
     return rows
 

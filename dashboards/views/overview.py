@@ -61,10 +61,10 @@ def show(source: Source, span: Span) -> None:
 
 def _verdict(result: Service, sla: Sla) -> None:
     if result.attainment is None:
-        st.warning(f"Whether {sla} is met is unknown: no request ended in this time.",
-                   icon=":material/help:")  # fmt: skip
+        why = "nothing tells how requests did" if result.ended else "no request ended"
+        st.warning(f"Whether {sla} is met is unknown: {why} in this time.", icon=":material/help:")
         return
-    share = f"{format_share(result.attainment)} of {result.ended:,.0f} requests were inside {sla}"
+    share = f"{format_share(result.attainment)} of {result.judged:,.0f} requests were inside {sla}"
     if result.attainment >= sla.attainment:
         st.success(f"SLA met: {share}.", icon=":material/check_circle:")
     else:

@@ -9,7 +9,7 @@ from planner.core.observation import Observation
 from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
-from planner.journal import Entry, Journal, Run
+from planner.journal import Entry, Journal, Query, Run
 from planner.profiles import load_profile
 from planner.sim.backtest import Decisions, opening_fleet, scenario
 from planner.sim.run import simulate
@@ -60,6 +60,25 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         journal.append(
             number,
             Entry(at=at + 10, observation=latest, plan=decisions.plans[-1], outcome="unchanged"),
+        )
+    return path
+
+
+@pytest.fixture
+def untold(filled: Path, tmp_path: Path) -> Path:
+    """Return a journal of one decision on requests of which nobody knows how they did."""
+    path = tmp_path / "untold.sqlite"
+    with Journal.read(filled) as journal:
+        (record,) = journal.query(Query(limit=1))
+        (run,) = journal.runs()
+    observation = record.entry.observation
+    assert observation is not None
+    assert observation.traffic is not None
+    traffic = replace(observation.traffic, within_sla=None)
+    with Journal.open(path) as journal:
+        journal.append(
+            journal.begin(run),
+            replace(record.entry, observation=replace(observation, traffic=traffic)),
         )
     return path
 

@@ -99,6 +99,12 @@ def test_the_overview_tells_means_from_percentiles(opened: Opened, filled: Path)
     assert "The journal keeps sums, not single requests" in texts(opened("overview", filled))
 
 
+def test_the_overview_takes_unknown_for_unknown(opened: Opened, untold: Path) -> None:
+    page = opened("overview", untold)
+    assert "is met is unknown: nothing tells how requests did" in texts(page)
+    assert {metric.label: metric.value for metric in page.metric}["Attainment"] == "-"
+
+
 class TestDecisions:
     def test_the_newest_is_explained(self, opened: Opened, filled: Path) -> None:
         page = opened("decisions", filled)

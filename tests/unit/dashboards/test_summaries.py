@@ -1,5 +1,7 @@
 """From looks to tables, on figures small enough to be checked by hand."""
 
+from typing import Any
+
 import pytest
 
 from dashboards.reading.look import Counts, Look, RoleLook
@@ -11,8 +13,8 @@ from dashboards.summaries.service import attainment_rows, latency_rows, load_row
 from planner.core.role import Role
 
 
-def counts(**given: float) -> Counts:
-    blank = dict.fromkeys(Counts.__dataclass_fields__, 0.0)
+def counts(**given: float | None) -> Counts:
+    blank: dict[str, Any] = dict.fromkeys(Counts.__dataclass_fields__, 0.0)
     return Counts(**{**blank, "seconds": 5.0, **given})
 
 
@@ -49,6 +51,18 @@ class TestService:
     def test_nothing_seen_is_unknown(self) -> None:
         result = service([look(1)], attainment=0.99)
         assert (result.attainment, result.budget_left, result.ttft, result.isl) == (None,) * 4
+
+    def test_what_nobody_knows_is_left_out_of_the_attainment(self) -> None:
+        unknown = counts(finished=500, within_sla=None, failed=1)
+        looks = [look(1, traffic=counts(finished=100, within_sla=97)), look(2, traffic=unknown)]
+        result = service(looks, attainment=0.97)
+        assert (result.ended, result.judged) == (601, 100)
+        assert result.attainment == pytest.approx(0.97)
+        observed = [row["value"] for row in attainment_rows(looks) if row["series"] == "observed"]
+        assert observed == [0.97, None]
+        result = service([look(2, traffic=unknown)], attainment=0.97)
+        assert (result.ended, result.judged) == (501, 0)
+        assert (result.attainment, result.budget_left) == (None, None)
 
     def test_percentiles_are_of_intervals_by_their_requests(self) -> None:
         looks = [
