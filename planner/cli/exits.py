@@ -22,7 +22,8 @@ MEANINGS: Mapping[Exit, str] = {
     " that left (`head`)",
     Exit.USAGE: "a flag, file or variable that cannot be used; the error names it and hints at"
     " what would do",
-    Exit.PARTIAL: "a part of the result is missing: some points of a profile failed",
+    Exit.PARTIAL: "a part of the result is missing: some points of a profile, or a whole"
+    " parallelism of it, failed",
     Exit.INFEASIBLE: "the SLA cannot be met by any number of replicas (`plan`, `size`, `simulate`,"
     " `profile`)",
     Exit.CHANGE_DUE: "`plan --detailed-exitcode`: a change is due",

@@ -11,6 +11,7 @@ from typing import TextIO
 
 import numpy as np
 
+from planner.cli.exits import Exit
 from planner.cli.live.progress import shown
 from planner.cli.live.replay_report import print_document, print_report
 from planner.cli.live.stopping import unless
@@ -20,8 +21,6 @@ from planner.core.units import format_duration, format_share
 from planner.errors import ConfigError, PlannerError
 from planner.replay import Endpoint, Load, Measurement, Report, Status, replay, report
 from planner.traces import Trace
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +97,8 @@ async def send(replaying: Replaying, *, output: str, stop: asyncio.Event) -> int
     result = tally.report()
     show(result, replaying.sla)
     if stop.is_set():
-        return INTERRUPTED
-    return 0 if result.completed or not result.requests else 1
+        return Exit.INTERRUPTED
+    return Exit.DONE if result.completed or not result.requests else Exit.FAILED
 
 
 async def _only_model(endpoint: Endpoint) -> str:

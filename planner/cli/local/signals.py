@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-_INTERRUPTED = 130
+from planner.cli.exits import Exit
 
 
 class Signals:
@@ -12,8 +12,8 @@ class Signals:
     def __init__(self) -> None:
         self._first = asyncio.Event()
         self._second = asyncio.Event()
-        self.exit_code = 0
-        """130 after a SIGINT."""
+        self.exit_code = Exit.DONE
+        """INTERRUPTED after a SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on, number)
@@ -35,7 +35,7 @@ class Signals:
         if self._first.is_set():
             self._second.set()
         elif number == signal.SIGINT:
-            self.exit_code = _INTERRUPTED
+            self.exit_code = Exit.INTERRUPTED
         self._first.set()
 
 
