@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from planner.cli.output import notice, print_line
-from planner.cli.paths import state_directory
+from planner.cli.paths import default_journal_path, journal_in
 from planner.errors import ConfigError, PlannerError
 
 _LOOPBACK = "127.0.0.1"
@@ -80,13 +80,13 @@ def command(
 def _journal(journal: Path | None, state_dir: Path | None) -> Path:
     given = click.get_current_context().get_parameter_source("journal")
     if state_dir is None:
-        return journal or state_directory() / "journal.sqlite"
+        return journal or default_journal_path()
     if journal is not None and given is click.core.ParameterSource.COMMANDLINE:
         raise ConfigError(
             f"--journal {journal} and --state-dir {state_dir}: these are two journals",
             hint="name one of them",
         )
-    return state_dir / "journal.sqlite"
+    return journal_in(state_dir)
 
 
 def _free(host: str, port: int) -> int:

@@ -18,4 +18,9 @@ def state_directory() -> Path:
 
 def default_journal_path() -> Path:
     """Return the journal that `run` writes and `history` and `explain` read."""
-    return state_directory() / "journal.sqlite"
+    return journal_in(state_directory())
+
+
+def journal_in(state: Path) -> Path:
+    """Return where the journal of the state folder *state* is, unless another one is named."""
+    return state / "journal.sqlite"

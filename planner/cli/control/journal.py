@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from planner.cli.paths import state_directory
+from planner.cli.paths import journal_in, state_directory
 from planner.config import Settings
 from planner.core.state import PolicyState
 from planner.journal import Journal, Query
@@ -12,7 +12,7 @@ _LATELY_INTERVALS = 3
 
 def journal_path(settings: Settings) -> Path:
     """Return the journal that was named, else the one in the state folder."""
-    return settings.journal or (settings.state_dir or state_directory()) / "journal.sqlite"
+    return settings.journal or journal_in(settings.state_dir or state_directory())
 
 
 def is_acted_on(settings: Settings, *, now: float) -> bool:

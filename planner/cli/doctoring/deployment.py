@@ -13,6 +13,7 @@ from planner.cli.control.registry import StoreRegistry
 from planner.cli.doctoring.finding import Finding, absent, failed, ok, told
 from planner.cli.local.lock import is_running
 from planner.cli.local.view import Frontend
+from planner.cli.paths import journal_in
 from planner.errors import ConfigError, JournalError, PlannerError
 from planner.journal import Journal
 from planner.ports import Instance
@@ -25,7 +26,7 @@ _RESTART = "planner stop, then planner serve"
 
 def journal(state: Path) -> Iterator[Finding]:
     """Yield whether the journal of *state* can be read."""
-    path = state / "journal.sqlite"
+    path = journal_in(state)
     if not path.exists():
         yield absent("journal", f"none in {state}", "planner serve or planner run writes one")
         return

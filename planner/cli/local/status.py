@@ -9,6 +9,7 @@ from pathlib import Path
 from connectors.circus.spec import DeploymentSpec, spec_path
 from planner.cli.control.fleet import READY_FILE
 from planner.cli.local.view import Frontend, open_fleet
+from planner.cli.paths import journal_in
 from planner.core.observation import Replicas, RoleLoad
 from planner.core.plan import Decision
 from planner.core.role import Role
@@ -16,7 +17,6 @@ from planner.errors import JournalError, PlannerError
 from planner.journal import Journal, Query, Record
 from planner.sources.exposition import parse
 
-_JOURNAL = "journal.sqlite"
 # A planner that acts and has decided within this time speaks for the deployment, also when one that
 # observes has decided since.
 _LATELY_SECONDS = 60.0
@@ -111,7 +111,7 @@ async def look(state: Path) -> Status:
         problem=problem,
         frontend=None if spec.is_served_by_others else await _frontend(spec.frontend_url),
         servers=listed(state / READY_FILE) if spec.is_served_by_others else None,
-        lately=_decisions(state / _JOURNAL, since=began, now=now),
+        lately=_decisions(journal_in(state), since=began, now=now),
         at=now,
     )
 
