@@ -1,6 +1,5 @@
 """A fleet of servers of another make, started and ended by planner as its description says."""
 
-import fcntl
 import os
 import shutil
 import sys
@@ -11,11 +10,12 @@ from pathlib import Path
 
 from connectors.circus.daemon import socket_directory, start_daemon, wait_daemon
 from connectors.circus.spec import DeploymentSpec, RoleSpec, spec_path
-from planner.cli.local.lock import hold_lock, is_running
+from planner.cli.local.lock import hold_lock, is_running, open_lock, take_lock
 from planner.config.fleet import FleetDescription, FleetRole
 from planner.errors import ConfigError
 
 READY_FILE = "servers.json"
+_LOCK = "planner.lock"
 _START_SECONDS = 15.0
 
 
@@ -49,35 +49,29 @@ async def standing(description: FleetDescription, state: Path, *, acts: bool) ->
 @contextmanager
 def sole_planner(state: Path) -> Iterator[None]:
     """Be the one planner that acts on the fleet in *state*. Raises ConfigError beside another."""
-    lock = _open_lock(state)
+    lock = open_lock(state / _LOCK)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not take_lock(lock):
+            raise ConfigError(
+                f"another planner acts on the fleet in {state}", hint="planner run --observe"
+            )
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
-    except BlockingIOError:
-        raise ConfigError(
-            f"another planner acts on the fleet in {state}", hint="planner run --observe"
-        ) from None
     finally:
         os.close(lock)
 
 
 def acting_planner(state: Path) -> int | None:
     """Return the process id of the planner that acts on the fleet in *state*; None if none does."""
-    lock = _open_lock(state)
+    lock = open_lock(state / _LOCK)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if take_lock(lock):
+            return None
         holder = os.pread(lock, 20, 0)
         return int(holder) if holder.isdigit() else None
     finally:
         os.close(lock)
-    return None
-
-
-def _open_lock(state: Path) -> int:
-    return os.open(state / "planner.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 async def _begin(description: FleetDescription, state: Path) -> DeploymentSpec:

@@ -21,9 +21,9 @@ def hold_lock(state: Path) -> Iterator[int]:
     something else: a deployment clears what the last one left.
     """
     _claim(state)
-    lock = _open(state)
+    lock = open_lock(state / _FILE)
     try:
-        if not _take(lock):
+        if not take_lock(lock):
             raise ConfigError(
                 f"a deployment runs already in {state}",
                 hint="planner status, planner stop, or another folder: --state-dir DIR",
@@ -37,9 +37,9 @@ def is_running(state: Path) -> bool:
     """Return whether a deployment holds the lock of *state*."""
     if not (state / _FILE).exists():
         return False
-    lock = _open(state)
+    lock = open_lock(state / _FILE)
     try:
-        return not _take(lock)
+        return not take_lock(lock)
     finally:
         os.close(lock)
 
@@ -59,11 +59,13 @@ def _claim(state: Path) -> None:
         )
 
 
-def _open(state: Path) -> int:
-    return os.open(state / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
+def open_lock(path: Path) -> int:
+    """Return a descriptor of the lock file *path*, which is created where it is not there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def _take(lock: int) -> bool:
+def take_lock(lock: int) -> bool:
+    """Return whether *lock* is held from now on; False where another descriptor holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
