@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from connectors.circus.spec import DeploymentSpec
+from planner.cli.configuring.rows import written
 from planner.config import Effective
 from planner.config.settings import ConnectorKind
 
@@ -29,12 +30,5 @@ def how_to_act(
         words += ["--config", str(config)]
     names = [*set_by_flag, *([] if "sla" in set_by_flag or config else ["sla"])]
     for name in names:
-        words += [f"{_FLAG}{name.replace('_', '-')}", _text(values[name])]
+        words += [f"{_FLAG}{name.replace('_', '-')}", written(values[name]) or ""]
     return shlex.join(words)
-
-
-def _text(value: object) -> str:
-    """Return a setting as a flag takes it: ``decode=4,prefill=2`` for what differs by role."""
-    if isinstance(value, dict):
-        return ",".join(f"{role}={_text(item)}" for role, item in value.items())
-    return ",".join(value) if isinstance(value, list) else str(value)
