@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from math import floor
 
 from planner.core.engine import EngineModel
@@ -14,7 +13,6 @@ from planner.core.workload import Workload
 from planner.peers.deployment import Deployment
 from planner.peers.dynamo_capacity import engine_rps
 from planner.peers.dynamo_load import WorkerLoad, load_step
-from planner.peers.kalman import Trend, seen
 from planner.peers.pace import PacedPolicy
 from planner.peers.peer import Peer
 from planner.peers.rounding import is_over, whole
@@ -23,20 +21,12 @@ from planner.peers.traffic import NOTHING, added, lengths
 _LOAD_SECONDS = 5.0
 
 
-class Predictor(StrEnum):
-    """How the throughput loop forecasts requests, ISL and OSL, each by itself."""
-
-    CONSTANT = "constant"
-    KALMAN = "kalman"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopsSettings:
     """One deployment, and the options of both loops."""
 
     deployment: Deployment
     headroom: float = 1.0
-    predictor: Predictor = Predictor.CONSTANT
     throughput_seconds: float = 180.0
     most_change: int = 8
     """Replicas of a role that one throughput observation may add or take."""
@@ -48,7 +38,6 @@ class LoopsState:
 
     floors: Mapping[Role, int] = field(default_factory=dict)
     """Replicas below which the load loop does not go."""
-    trends: Mapping[str, Trend] = field(default_factory=dict)
     lengths: Workload = field(default_factory=lambda: lengths(NOTHING))
     """The last ones seen: idle intervals keep them."""
     is_settled: bool = False
@@ -85,7 +74,7 @@ def _with_floors(
     Each is demand over the requests a second of one engine, `most_change` replicas at most from
     what is there. An SLA that no engine can keep adds none.
     """
-    state, expected = _predicted(settings, state, traffic)
+    expected = _expected(state.lengths, traffic)
     deployment, floors = settings.deployment, {}
     for role, engine in deployment.engines.items():
         each = engine_rps(role, engine, deployment.sla, isl=expected.isl, osl=expected.osl)
@@ -93,29 +82,15 @@ def _with_floors(
         current = fleet.get(role, Replicas()).current
         least, most = current - settings.most_change, current + settings.most_change
         floors[role] = deployment.bounds[role].clamp(min(max(needed, least), most))
-    return replace(state, floors=floors, is_settled=True)
+    return LoopsState(floors=floors, lengths=expected, is_settled=True)
 
 
-def _predicted(
-    settings: LoopsSettings, state: LoopsState, traffic: Traffic
-) -> tuple[LoopsState, Workload]:
+def _expected(before: Workload, traffic: Traffic) -> Workload:
+    """Return what the constant predictor expects: the last interval's requests, ISL and OSL."""
     mean = lengths(traffic)
     if not traffic.finished:
-        mean = replace(mean, osl=state.lengths.osl)
-    if not traffic.arrived:
-        mean = replace(state.lengths, rate_rps=0.0)
-    state = replace(state, lengths=mean)
-    if settings.predictor is Predictor.CONSTANT:
-        return state, mean
-    values = {"requests": float(traffic.arrived), "isl": mean.isl, "osl": mean.osl}
-    trends = {name: seen(state.trends.get(name), value) for name, value in values.items()}
-    expected = replace(
-        mean,
-        rate_rps=max(0.0, trends["requests"].level) / traffic.seconds,
-        isl=max(1.0, trends["isl"].level),
-        osl=max(1.0, trends["osl"].level),
-    )
-    return replace(state, trends=trends), expected
+        mean = replace(mean, osl=before.osl)
+    return mean if traffic.arrived else replace(before, rate_rps=0.0)
 
 
 def _above_floor(deployment: Deployment, state: LoopsState, inputs: LoopsInputs, role: Role) -> int:
@@ -172,18 +147,9 @@ class LoopsPolicy(PacedPolicy):
     does not block a step here, as it would there.
     """
 
-    def __init__(
-        self,
-        config: PolicyConfig,
-        profile: Profile,
-        *,
-        headroom: float = 1.0,
-        predictor: Predictor = Predictor.CONSTANT,
-    ) -> None:
+    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
         super().__init__(config, every_seconds=_LOAD_SECONDS)
-        self._settings = LoopsSettings(
-            deployment=Deployment.of(config, profile), headroom=headroom, predictor=predictor
-        )
+        self._settings = LoopsSettings(deployment=Deployment.of(config, profile), headroom=headroom)
         self._state = LoopsState()
         self._interval = NOTHING
         self._mean = lengths(NOTHING)

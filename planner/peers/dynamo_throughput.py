@@ -132,14 +132,7 @@ def _within_budget(deployment: Deployment, wanted: dict[Role, int]) -> dict[Role
 class ThroughputPolicy(PacedPolicy):
     """The rule every 60 s, on arrivals (not completions, which lag behind under load)."""
 
-    def __init__(
-        self,
-        config: PolicyConfig,
-        profile: Profile,
-        *,
-        headroom: float = 1.0,
-        has_correction: bool = True,
-    ) -> None:
+    def __init__(self, config: PolicyConfig, profile: Profile, *, headroom: float = 1.0) -> None:
         if frozenset(config.bounds) != DISAGGREGATED:
             raise ConfigError(
                 "policy dynamo-throughput: decides about prefill and decode, not aggregated",
@@ -147,9 +140,7 @@ class ThroughputPolicy(PacedPolicy):
             )
         super().__init__(config, every_seconds=_INTERVAL_SECONDS)
         self._settings = ThroughputSettings(
-            deployment=Deployment.of(config, profile),
-            headroom=headroom,
-            has_correction=has_correction,
+            deployment=Deployment.of(config, profile), headroom=headroom
         )
         self._state = ThroughputState()
 

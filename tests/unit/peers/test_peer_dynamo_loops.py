@@ -14,7 +14,6 @@ from planner.peers.dynamo_loops import (
     LoopsInputs,
     LoopsSettings,
     LoopsState,
-    Predictor,
     decide_loops,
 )
 
@@ -177,13 +176,3 @@ def test_budget_gives_decode_what_prefill_leaves(round_deployment, budget, expec
     inputs = _inputs(2, 2, traffic=_traffic(80.0))
     _, replicas = decide_loops(settings, LoopsState(), inputs)
     assert (replicas[P], replicas[D]) == expected
-
-
-def test_the_trend_predictor_asks_for_the_load_to_come(settings):
-    settings = replace(settings, predictor=Predictor.KALMAN)
-    state = LoopsState()
-    for rate in (8.0, 16.0, 24.0, 32.0):
-        inputs = _inputs(8, 8, traffic=_traffic(rate))
-        state, _ = decide_loops(settings, state, inputs)
-    assert state.trends["requests"].level == pytest.approx(60 * 40.0, rel=0.02)
-    assert state.floors == {P: 5, D: 5}
