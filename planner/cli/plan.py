@@ -60,10 +60,10 @@ def command(
         _print_document(found, act)
     else:
         _print_report(found)
-        print_line()
-        is_kept = act is not None and is_acted_on(settled.settings, now=time.time())
-        print_line(_KEPT if is_kept else _advice(found.plan, act))
     check_feasible(found)
+    if output != "json":  # after it, as nobody is told to act on what cannot be met
+        is_kept = act is not None and is_acted_on(settled.settings, now=time.time())
+        print_line(f"\n{_KEPT if is_kept else _advice(found.plan, act)}")
     return Exit.CHANGE_DUE if detailed_exitcode and found.plan.changes else Exit.DONE
 
 

@@ -69,6 +69,7 @@ def test_an_sla_that_no_replicas_meet_ends_with_4(deployed, capsys):
         assert main(arguments) == 4
     out, err = capsys.readouterr()
     assert "SlaInfeasible: no number of replicas meets it for prompts of 3000 tokens" in out
+    assert "Nothing was changed" not in out  # what follows it is how to act on the plan
     assert "the nearest that is met is ttft=" in err
 
 
