@@ -234,6 +234,11 @@ def test_a_fleet_knows_the_planner_that_acts_on_it(own_state):
     assert acting_planner(own_state) is None
 
 
+def test_an_error_of_an_acting_planner_is_not_taken_for_a_second_one(own_state):
+    with pytest.raises(BlockingIOError), sole_planner(own_state):
+        raise BlockingIOError
+
+
 def test_the_journal_lies_with_the_deployment(own_state):
     assert journal_path(Settings()) == own_state / "journal.sqlite"
     assert journal_path(Settings(state_dir=Path("/d"))) == Path("/d/journal.sqlite")
