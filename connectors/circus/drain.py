@@ -71,8 +71,7 @@ class OnceIdle:
 
     async def begin(self, client: CircusClient, name: str) -> Sequence[int]:
         """Return the ids of the processes of *name*. Nothing starts them again."""
-        await client.forget(name)
-        return [child.pid for child in client.children() if child.name == name]
+        return await _forgotten(client, name)
 
     async def finish(self, name: str, pid: int) -> bool:
         """Return once *pid* has ended: True if by itself, False if it was killed."""
@@ -97,8 +96,7 @@ async def begin_drain(client: CircusClient, name: str) -> Sequence[int]:
 
     Nothing starts it again. Raises SupervisorAway or SupervisorRefused.
     """
-    await client.forget(name)
-    pids = [child.pid for child in client.children() if child.name == name]
+    pids = await _forgotten(client, name)
     for pid in pids:
         send(pid, signal.SIGTERM)
     return pids
@@ -123,6 +121,11 @@ async def see_out(pid: int, *, seconds: float | None) -> bool:
     finally:
         os.close(process)
     return True
+
+
+async def _forgotten(client: CircusClient, name: str) -> Sequence[int]:
+    await client.forget(name)
+    return [child.pid for child in client.children() if child.name == name]
 
 
 async def _ended(process: int) -> None:
