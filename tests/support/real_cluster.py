@@ -75,14 +75,25 @@ def binaries() -> Path:
     if named := os.environ.get("PLANNER_KUBE_BIN"):
         return Path(named)
     try:
-        built = subprocess.run(
-            [str(_BUILD)], capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
-        )
+        built = _run([str(_BUILD)], seconds=_BUILD_SECONDS)
     except subprocess.TimeoutExpired:
         pytest.skip(f"kube-apiserver was not built in {_BUILD_SECONDS:.0f} s")
     if built.returncode:
         pytest.skip(f"kube-apiserver cannot be built here: {built.stderr.strip()[-300:]}")
     return Path(built.stdout.strip().splitlines()[-1])
+
+
+def _run(command: list[str], *, seconds: float) -> "subprocess.CompletedProcess[str]":
+    """Run *command*; what it has started ends with it, also when its time is over."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except BaseException:  # an interrupt does not reach its compilers either
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @contextmanager
