@@ -22,8 +22,7 @@ _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
 _DIGITS = 4
 _MOST_BURSTS = 16
-# Headroom before there is evidence. Decode averages over a request's stay, so its demand varies
-# less.
+# Headroom before there is evidence. Decode's demand lags behind arrivals, so it varies less.
 _FIRST_HEADROOM = {Role.PREFILL: 1.4, Role.DECODE: 1.15, Role.AGGREGATED: 1.4}
 # The shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep
 # the start-up's odd ratios from setting the headroom.
