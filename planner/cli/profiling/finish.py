@@ -7,6 +7,7 @@ from planner.cli.profiling.found import Found
 from planner.cli.profiling.wanted import Results
 from planner.core.profile import Accuracy, EngineProfile
 from planner.core.units import format_share
+from planner.core.workload import Workload
 from planner.errors import PlannerError
 from profiler.choose import Choice, Topology
 from profiler.document import render
@@ -48,8 +49,7 @@ def _print_document(found: Found, out: Path, launch: Launch) -> None:
             "file": str(out),
             "profile": found.profile.to_dict(),
             "sla": str(choice.sla),
-            "workload": {"isl": choice.workload.isl, "osl": choice.workload.osl,
-                         "rate_rps": choice.workload.rate_rps},
+            "workload": _workload_document(choice.workload),
             "topologies": [_topology_document(each) for each in choice.topologies],
             "candidates": plain(choice.candidates),
             "infeasible": choice.infeasible,
@@ -57,7 +57,12 @@ def _print_document(found: Found, out: Path, launch: Launch) -> None:
             "command": None if best is None else serve_command(best, choice, launch),
             "failures": list(found.failures),
         }
-    )  # fmt: skip
+    )
+
+
+def _workload_document(load: Workload) -> dict[str, float]:
+    document = {"rate_rps": load.rate_rps, "isl": load.isl, "osl": load.osl}
+    return document | ({"isl_p99": load.isl_quantile(0.99)} if load.isl_variance else {})
 
 
 def _topology_document(topology: Topology) -> dict[str, object]:

@@ -124,6 +124,22 @@ def test_points_of_others_become_a_profile(capsys, tmp_path: Path) -> None:
     assert (tmp_path / "r.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        pytest.param([], {}, id="prompts alike"),
+        pytest.param(["--isl-p99=3000"], {"isl_p99": pytest.approx(3000)}, id="long prompts"),
+    ],
+)
+def test_the_load_of_the_choice_as_json(capsys, tmp_path: Path, flags, told) -> None:
+    export_npz(TRUTH.engines[0], tmp_path / "npz")
+    found = [f"--import={tmp_path / 'npz'}", f"--out={tmp_path / 'found.json'}", *LOAD, *flags]
+    assert main(["profile", *found, "--rate=20/s", "-o", "json"]) == 0
+    workload = json.loads(capsys.readouterr().out)["workload"]
+
+    assert workload == {"rate_rps": 20, "isl": 1000, "osl": 200, **told}
+
+
 def test_an_infeasible_sla_still_writes_the_profile(capsys, tmp_path: Path) -> None:
     export_npz(TRUTH.engines[0], tmp_path / "npz")
     out = tmp_path / "found.json"
