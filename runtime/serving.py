@@ -99,7 +99,12 @@ class ServedEndpoint:
 
     async def wait_idle(self, timeout: float) -> bool:
         """Return whether nothing runs any more within *timeout* seconds."""
-        return await self._wait_idle(timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return not self._running
+        return True
 
     async def drain(self, timeout: float) -> bool:
         """Leave: take nothing new, wait *timeout* seconds for what runs, kill the rest, close.
@@ -111,7 +116,7 @@ class ServedEndpoint:
         await self._tell_store(self._register())
         self._is_leaving = True
         log.info("endpoint draining key=%s in_flight=%d", self._record.key, self.in_flight)
-        finished = await self._wait_idle(timeout)
+        finished = await self.wait_idle(timeout)
         await self._leave(Draining("the instance left before the response was complete"))
         return finished
 
@@ -129,7 +134,7 @@ class ServedEndpoint:
         for invocation in tuple(self._running):
             invocation.abort(reason)
         await asyncio.sleep(0)  # what was delivered last is refused, not forgotten
-        if not await self._wait_idle(_KILL_SECONDS):
+        if not await self.wait_idle(_KILL_SECONDS):
             log.warning(
                 "handlers ignore their end key=%s count=%d", self._record.key, self.in_flight
             )
@@ -146,14 +151,6 @@ class ServedEndpoint:
                 await writing
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("store not told key=%s reason=%s", self._record.key, error)
-
-    async def _wait_idle(self, timeout: float) -> bool:
-        try:
-            async with asyncio.timeout(timeout):
-                await self._idle.wait()
-        except TimeoutError:
-            return not self._running
-        return True
 
     async def _receive(self, message: bytes) -> None:
         """Work on one request, in the task that the plane has made for it."""
