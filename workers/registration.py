@@ -5,10 +5,8 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Self
 
-from msgspec.structs import replace
-
 from runtime.errors import StoreUnavailable
-from runtime.instance import InstanceState, encode_record
+from runtime.instance import InstanceState
 from runtime.models import encode_entry, model_entry, model_key
 from runtime.protocol import GenerateRequest
 from runtime.runtime import DistributedRuntime
@@ -72,8 +70,7 @@ class Registration:
         await self._withdraw()
         finished = True
         if self._part.drain is not None:
-            record = replace(self._served.instance, state=InstanceState.DRAINING)
-            await self._tell(self._store.put(record.key, encode_record(record), leased=True))
+            await self._served.set_state(InstanceState.DRAINING)
             finished = await self._part.drain(timeout)
         return await self._served.drain(timeout) and finished
 
