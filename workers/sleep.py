@@ -100,7 +100,10 @@ class Bed:
         task = asyncio.create_task(alone())
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        await asyncio.shield(task)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise NotNow("the worker is leaving")
+        task.result()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

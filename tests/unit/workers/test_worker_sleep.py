@@ -150,7 +150,8 @@ async def test_one_that_is_ended_while_it_falls_asleep_ends(deployment, until):
         one.stop.set()
         assert len([delta async for delta in response]) == 199
         assert await one.task == 0
-        await asyncio.gather(falling, return_exceptions=True)
+        status, text = await falling
+        assert (status, "leaving" in text) == (409, True)
 
 
 async def test_before_it_is_ready_it_is_not_put_to_sleep(deployment, until):
