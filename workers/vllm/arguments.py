@@ -55,7 +55,7 @@ class Settings:
 
 def parse(arguments: list[str]) -> Settings:
     """Return the settings; exits with 2 for bad flags, raises ConfigError for a bad file."""
-    own, _, passed = _split(arguments)
+    own, passed = _split(arguments)
     given = _parser().parse_args(own)
     flags = (*_file_flags(given.engine_config), *passed)
     return Settings(
@@ -125,11 +125,12 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return what is before the first ``--`` and what is after it."""
     if "--" not in arguments:
-        return arguments, "", []
+        return arguments, []
     at = arguments.index("--")
-    return arguments[:at], "--", arguments[at + 1 :]
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _checked(flags: Iterable[str]) -> Iterable[str]:
