@@ -1,7 +1,6 @@
 """The fleet over time: replicas by state beside the number decided on, and what changed it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from dashboards.reading.look import Look, RoleLook
 from planner.core.role import Role
@@ -66,28 +65,3 @@ def change_rows(changed: Iterable[Look], role: Role) -> Rows:
         told = f"decision {look.id}: {role} {seen.current} -> {seen.desired}"
         rows.append({"at": round(look.at * 1e3), "told": told})
     return rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleNow:
-    """One role as the last decision saw it."""
-
-    role: Role
-    desired: int | None
-    ready: int | None
-    starting: int | None
-    draining: int | None
-
-
-def fleet_now(look: Look) -> list[RoleNow]:
-    """Return the replicas of each role at *look*."""
-    return [
-        RoleNow(
-            role=role,
-            desired=seen.desired,
-            ready=seen.ready,
-            starting=seen.starting,
-            draining=seen.draining,
-        )
-        for role, seen in look.roles.items()
-    ]

@@ -10,6 +10,7 @@ from dashboards.drawing.timelines import timeline
 from dashboards.reading.source import Source
 from dashboards.reading.window import Span, Window
 from dashboards.summaries.health import (
+    Rows,
     age_rows,
     is_late,
     moved_rows,
@@ -33,17 +34,14 @@ def show(source: Source, span: Span) -> None:
         st.info("The last decision saw nothing.", icon=":material/visibility_off:")
     else:
         st.table(role_rows(record.entry.observation), hide_index=True, border="horizontal")
-    _troubles(source, span)
+    _table("What went wrong", trouble_rows(source.troubles(span)),
+           blank="Nothing was noted in this time.")  # fmt: skip
     chart(
         timeline(age_rows(window.looks), series("age"), Axis("seconds", ",.3~r")),
         "Age of the metrics used",
     )
-    moved = moved_rows(source.moved(span))
-    st.markdown("**Replicas started and drained**")
-    if moved:
-        st.table(moved, hide_index=True, border="horizontal")
-    else:
-        st.caption("None in this time: nothing changed, or the planner only observes.")
+    _table("Replicas started and drained", moved_rows(source.moved(span)),
+           blank="None in this time: nothing changed, or the planner only observes.")  # fmt: skip
     st.markdown("**Who decides**")
     st.table(run_rows(source.runs()), hide_index=True, border="horizontal")
 
@@ -61,13 +59,13 @@ def _pulse(window: Window) -> None:
         st.success(f"{told}{usual}. The planner {acts}.", icon=":material/ecg_heart:")
 
 
-def _troubles(source: Source, span: Span) -> None:
-    troubles = trouble_rows(source.troubles(span))
-    st.markdown("**What went wrong**")
-    if troubles:
-        st.table(troubles, hide_index=True, border="horizontal")
+def _table(title: str, rows: Rows, *, blank: str) -> None:
+    """Show *rows*, or what it means that there are none."""
+    st.markdown(f"**{title}**")
+    if rows:
+        st.table(rows, hide_index=True, border="horizontal")
     else:
-        st.caption("Nothing was noted in this time.")
+        st.caption(blank)
 
 
 page("Health", show)

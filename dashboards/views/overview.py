@@ -7,11 +7,7 @@ from dashboards.drawing.parts import Axis
 from dashboards.drawing.timelines import steps, timeline
 from dashboards.reading.source import Source
 from dashboards.reading.window import Span, Window
-from dashboards.summaries.fleet import (
-    fleet_now,
-    gpu_rows,
-    roles_of,
-)
+from dashboards.summaries.fleet import gpu_rows, roles_of
 from dashboards.summaries.service import (
     Latency,
     Service,
@@ -77,10 +73,10 @@ def _tiles(window: Window, result: Service, sla: Sla) -> None:
         tile("Attainment", _share(result.attainment), f"target {format_share(sla.attainment)}")
         left = result.budget_left
         tile("Error budget left", "-" if left is None else f"{left:,.0%}", help=_BUDGET)
-        for now in fleet_now(latest):
+        for role, now in latest.roles.items():
             states = ((now.starting, "starting"), (now.draining, "draining"))
             also = ", ".join(f"{count} {state}" for count, state in states if count)
-            tile(f"{now.role}: ready / desired", f"{_n(now.ready)} / {_n(now.desired)}", also)
+            tile(f"{role}: ready / desired", f"{_n(now.ready)} / {_n(now.desired)}", also)
         tile("GPUs now / decided", f"{_n(latest.gpus)} / {_n(latest.gpus_desired)}")
         cost = latest.cost_desired
         tile(

@@ -6,7 +6,7 @@ import pytest
 
 from dashboards.reading.look import Counts, Look, RoleLook
 from dashboards.summaries.cost import costs, day_rows, known_price, table_rows
-from dashboards.summaries.fleet import change_rows, fleet_now, gpu_rows, replica_rows
+from dashboards.summaries.fleet import change_rows, gpu_rows, replica_rows
 from dashboards.summaries.forecasts import Expected, History, accuracy, forecast_rows
 from dashboards.summaries.health import is_late, usual_gap
 from dashboards.summaries.service import attainment_rows, latency_rows, load_rows, service
@@ -107,10 +107,9 @@ class TestFleet:
         assert marks == [{"at": 1035000, "told": "decision 7: decode 2 -> 3"}]
         assert change_rows([look(7, desired=3)], Role.PREFILL) == []
 
-    def test_now(self) -> None:
-        (now,) = fleet_now(look(1, draining=1))
-        assert (now.role, now.ready, now.desired, now.draining) == (Role.DECODE, 2, 2, 1)
-        assert gpu_rows([look(1)])[0]["value"] == 2
+    def test_gpus_are_those_decided_on_and_those_held(self) -> None:
+        rows = gpu_rows([look(1, ready=2, desired=3)])
+        assert [(row["series"], row["value"]) for row in rows] == [("decided", 3), ("held", 2)]
 
 
 class TestCosts:
