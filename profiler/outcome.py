@@ -9,8 +9,6 @@ from profiler.fit.engines import Assumed, FittedEngine, fit_engine
 from profiler.sweep.result import Swept
 from profiler.target import Target
 
-PARTIAL, INFEASIBLE = 3, 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
@@ -22,7 +20,6 @@ class Heading:
     source: str
     licence: str
     notes: tuple[str, ...] = ()
-    gpu_price_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +31,6 @@ class Outcome:
     choice: Choice
     failures: tuple[str, ...]
     is_partial: bool
-
-    @property
-    def exit_code(self) -> int:
-        """What a command returns: an infeasible SLA weighs more than missing points."""
-        if self.choice.best is None:
-            return INFEASIBLE
-        return PARTIAL if self.is_partial else 0
 
 
 def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed) -> Outcome:
@@ -78,7 +68,6 @@ def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed)
         licence=heading.licence,
         engines=tuple(fitted.entry for fitted in engines),
         notes=(*heading.notes, *_assumptions(swept, assumed)),
-        gpu_price_per_hour=heading.gpu_price_per_hour,
     )
     return Outcome(
         profile=profile,

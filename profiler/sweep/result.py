@@ -52,5 +52,5 @@ class Swept:
 
     @property
     def is_partial(self) -> bool:
-        """Whether something that was planned is missing: exit code 3."""
+        """Whether something that was planned is missing."""
         return any(engine.failures or engine.unfinished for engine in self.engines)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from planner.cli.main import main
+from planner.cli.profiling.found import Found
 from planner.cli.profiling.vllm_settings import vllm_settings
 from planner.core.drift import model_seconds
 from planner.core.observation import Observation, RoleLoad, StepSums
@@ -14,8 +15,10 @@ from planner.core.policy import PolicyConfig
 from planner.core.profile import Kind
 from planner.core.role import Role
 from planner.core.sla import Sla
+from planner.core.workload import Workload
 from planner.journal import Entry, Journal, Run
 from planner.profiles import load_profile
+from profiler.choose import choose
 from profiler.exchange.npz import export_npz
 from profiler.plan.gpu import find_gpu
 
@@ -148,6 +151,19 @@ def test_an_infeasible_sla_still_writes_the_profile(capsys, tmp_path: Path) -> N
     assert main(["profile", *flags]) == 4
     assert "nearest that can be met: ttft=500ms,itl=" in capsys.readouterr().out
     assert load_profile(out).kind is Kind.MEASURED
+
+
+@pytest.mark.parametrize(
+    ("sla", "is_partial", "code"),
+    [
+        pytest.param("ttft=500ms,itl=30ms", False, 0, id="whole"),
+        pytest.param("ttft=500ms,itl=30ms", True, 3, id="something is missing"),
+        pytest.param("itl=1ms", True, 4, id="infeasible weighs more"),
+    ],
+)
+def test_the_exit_code_follows_from_what_was_found(sla, is_partial, code) -> None:
+    choice = choose(TRUTH, Sla.parse(sla), Workload(rate_rps=20, isl=1000, osl=200))
+    assert Found(profile=TRUTH, choice=choice, is_partial=is_partial).exit_code == code
 
 
 @pytest.fixture
