@@ -1,6 +1,6 @@
 """Throughput per GPU against speed for one user: what a batch buys, at every parallelism."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from planner.core.profile import EngineProfile, Parallelism
@@ -22,15 +22,6 @@ class Operation:
 def operations(entries: Iterable[EngineProfile], *, context_tokens: float) -> tuple[Operation, ...]:
     """Return what every parallelism does at batches from one to all that fit."""
     return tuple(found for entry in entries for found in _of(entry, context_tokens))
-
-
-def pareto(found: Sequence[Operation]) -> tuple[Operation, ...]:
-    """Return those that no other is better than in both respects, the fastest for a user first."""
-    front: list[Operation] = []
-    for operation in sorted(found, key=lambda o: (-o.per_user, -o.per_gpu)):
-        if not front or operation.per_gpu > front[-1].per_gpu:
-            front.append(operation)
-    return tuple(front)
 
 
 def _of(entry: EngineProfile, context_tokens: float) -> Iterable[Operation]:
