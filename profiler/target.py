@@ -8,12 +8,7 @@ from planner.core.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The SLA and the lengths of the requests to be served within it.
-
-    *longest_context* bounds prompts and contexts that are measured, in tokens; None takes what
-    this load makes likely.
-    """
+    """The SLA and the lengths of the requests to be served within it."""
 
     sla: Sla
     workload: Workload
-    longest_context: int | None = None

@@ -35,8 +35,6 @@ class ModelShape:
     context_length: int
     latent_kv: bool = False
     """One compressed KV head that every GPU of a TP group keeps wholly."""
-    weights_measured: bool = False
-    """The weights' files told their size; computed from the shape otherwise."""
 
     @classmethod
     def from_config(
@@ -69,7 +67,6 @@ class ModelShape:
             kv_bytes_per_token=round(sizes.kv_elements * activation_bytes(merged)),
             context_length=sizes.context_length,
             latent_kv=sizes.latent > 0,
-            weights_measured=measured_weight_bytes is not None,
         )
 
 

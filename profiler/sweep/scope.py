@@ -7,7 +7,7 @@ from profiler.record import DecodeAsk, PrefillAsk
 from profiler.target import Target
 
 _SHORTEST = 128
-# Requests longer than these are measured only where they are asked for.
+# Requests longer than these are measured only where the load's mean makes them likely.
 _USUAL_LONGEST = 16_384
 _TIMES_THE_MEAN = 4
 # Tokens that a request of a point generates: room that its prompt has to leave.
@@ -35,9 +35,7 @@ class Scope:
     def of(cls, facts: EngineFacts, target: Target) -> "Scope":
         """Return what the engine allows and *target* makes worth measuring."""
         load = target.workload
-        wanted = target.longest_context or max(
-            _USUAL_LONGEST, round(_TIMES_THE_MEAN * (load.isl + load.osl))
-        )
+        wanted = max(_USUAL_LONGEST, round(_TIMES_THE_MEAN * (load.isl + load.osl)))
         kv_tokens = max(1, int(_KV_SHARE * facts.kv_capacity_tokens))
         longest = max(4, min(wanted, facts.context_length, kv_tokens) - _OUTPUT_TOKENS)
         shortest = min(_SHORTEST, max(1, longest // 4))
