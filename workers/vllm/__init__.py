@@ -1,1 +1,1 @@
-"""Workers around vLLM. Only `llm`, `stat_logger` and `kv_events` import it, and only when run."""
+"""Workers around vLLM. Only `llm` and `stat_logger` import it, and only when run."""

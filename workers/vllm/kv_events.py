@@ -1,6 +1,7 @@
 """Listens to the KV events of the engine in this worker, over ZMQ as vLLM publishes them.
 
 The worker binds and the engine connects: with both connecting nothing would ever arrive.
+ZMQ comes with vLLM, so this is imported only where a worker listens.
 """
 
 import asyncio

@@ -22,7 +22,6 @@ from workers.vllm.arguments import Settings, engine_flags, parse, value_of
 from workers.vllm.check import Machine, check, read_number
 from workers.vllm.engine import VllmEngine
 from workers.vllm.environment import Device
-from workers.vllm.kv_events import KvEvents
 from workers.vllm.loading import VllmLoading
 from workers.vllm.prefix import PrefixIndex
 from workers.vllm.totals import Totals
@@ -112,6 +111,8 @@ class VllmProcess:
         """
         if self._settings.options.role is not Role.DECODE or self._settings.data_parallel > 1:
             return None
+        from workers.vllm.kv_events import KvEvents
+
         events = KvEvents(index)
         stack.push_async_callback(events.close)
         return events.endpoint

@@ -1,5 +1,6 @@
 """What keeps a vLLM worker from starting is said in one line, before vLLM is imported."""
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -116,6 +117,28 @@ NUMBERS = [
 @pytest.mark.parametrize(("text", "number"), NUMBERS, ids=str)
 def test_numbers_are_read_as_vllm_reads_them(text, number):
     assert read_number(text) == number
+
+
+def test_without_vllm_and_what_comes_with_it_that_is_told():
+    """In a process of its own, whose modules are not there yet."""
+    program = """
+import sys
+from importlib import metadata
+
+def missing(name):
+    raise metadata.PackageNotFoundError(name)
+
+sys.modules["zmq"] = None
+metadata.version = missing
+from workers.vllm.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+    flags = ["--role", "decode", "--name", "w", "--store", "memory:", "--plane", "memory:",
+             "--model", ".", "--check"]  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *flags], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr.startswith("error: vLLM is not installed")) == (2, True)
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys):
