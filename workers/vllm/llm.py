@@ -119,7 +119,7 @@ def make(flags: list[str], record: Record) -> AsyncLlm:
     try:
         # Checks them all, as far as that goes without weights, before any process is started.
         config = arguments.create_engine_config()
-    except (ValueError, TypeError, OSError, NotImplementedError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
         raise InvalidRequest(f"vLLM refuses its arguments: {_line(error)}") from error
     try:
         engine = AsyncLLM.from_vllm_config(
