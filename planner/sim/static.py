@@ -1,5 +1,6 @@
 """The cheapest fleet that never changes, found in hindsight: what scaling is compared with."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -58,7 +59,8 @@ class _Search:
 
     def fewest(self, role: Role, plenty: Mapping[Role, int]) -> int:
         """Return the fewest of *role* that hold while there is *plenty* of the others."""
-        return _least(plenty[role], lambda count: self.holds({**plenty, role: count}))
+        fewer = range(1, plenty[role])
+        return 1 + bisect_left(fewer, True, key=lambda count: self.holds({**plenty, role: count}))
 
     def grown(self, fleet: Mapping[Role, int], plenty: Mapping[Role, int]) -> SimResult:
         """Add the replica that helps most until *fleet* holds; *plenty* of all does."""
@@ -66,12 +68,3 @@ class _Search:
             larger = [{**fleet, r: n + 1} for r, n in fleet.items() if n < plenty[r]]
             fleet = max(larger, key=lambda candidate: self.run(candidate).attainment)
         return self.run(fleet)
-
-
-def _least(high: int, holds: Callable[[int], bool]) -> int:
-    """Return the least count from 1 to *high* that holds, as *high* does."""
-    low = 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return high
