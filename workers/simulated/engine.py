@@ -20,7 +20,7 @@ from workers.simulated.follower import Follower
 from workers.simulated.outbox import Outbox
 from workers.simulated.scheduler import Limits, Scheduler, Step
 from workers.simulated.sequence import Sequence
-from workers.simulated.totals import Totals
+from workers.step_totals import StepSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class SimulatedEngine:
         self._on_step = on_step
         self._follower = follower
         self._scheduler = Scheduler(limits, follower.draw, eos=follower.eos)
-        self._totals = Totals()
+        self._totals = StepSums()
         self._outboxes: dict[str, Outbox] = {}
         self._work = asyncio.Event()
         self._failed = asyncio.Event()
@@ -221,9 +221,17 @@ class SimulatedEngine:
             due += seconds
             await asyncio.sleep(max(0.0, due - loop.time()))
             self._deliver(step)
-            self._totals.add(step)
+            self._count(step)
             if self._on_step is not None:
                 self._on_step(seconds)
+
+    def _count(self, step: Step) -> None:
+        """Count *step*, of which nothing is missing even where a request left meanwhile."""
+        self._totals.decode(step.decodes, kv_tokens=step.decode_context)
+        if step.chunks:
+            self._totals.prefill_step()
+        for start, end in step.chunks:
+            self._totals.chunk(start, end)
 
     def _seconds(self, step: Step) -> float:
         return self._pace.stretch(

@@ -7,7 +7,8 @@ a step read. Both are told from outside: by when results arrive, and by the leng
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workers.engine import EngineStats, StepTotals, TransferTotals
+from workers.engine import EngineStats, TransferTotals
+from workers.step_totals import StepSums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,7 @@ class Totals:
         self._kv_blocks: int | None = None
         self._counts = dict.fromkeys(_SUMMED, 0)
         self._failed_outside = 0
-        self._prefill_steps = 0
-        self._decoded = 0
-        self._kv_tokens = 0
-        self._prefilled = 0
-        self._prefilled_squared = 0
+        self._steps = StepSums()
 
     def loaded(self, kv_blocks: int) -> None:
         """Note how many KV blocks each engine has."""
@@ -95,13 +92,11 @@ class Totals:
         if self._prompts.pop(request_id, None) is None:
             self.more(prompt_tokens - 1, 1)
             return
-        self._prefilled += prompt_tokens - cached_tokens
-        self._prefilled_squared += prompt_tokens**2 - cached_tokens**2
+        self._steps.chunk(cached_tokens, prompt_tokens)
 
     def more(self, context: int, tokens: int) -> None:
         """Note *tokens* more of a request that had *context* tokens in its cache before."""
-        self._decoded += tokens
-        self._kv_tokens += tokens * context + tokens * (tokens + 1) // 2
+        self._steps.decode(tokens, kv_tokens=tokens * context + tokens * (tokens + 1) // 2)
 
     def end(self, request_id: str) -> None:
         """Forget a request."""
@@ -130,7 +125,7 @@ class Totals:
             prompt_tokens=self._counts["prompt_tokens"],
             cached_tokens=self._counts["cached_tokens"],
             generated_tokens=self._counts["generated_tokens"],
-            steps=self._steps(),
+            steps=self._steps.read(),
             transfers=TransferTotals(
                 received=self._counts["transfers"],
                 failed=self._counts["failed_transfers"] + self._failed_outside,
@@ -139,22 +134,13 @@ class Totals:
             ),
         )
 
-    def _steps(self) -> StepTotals:
-        return StepTotals(
-            prefill_steps=self._prefill_steps,
-            decoded_tokens=self._decoded,
-            kv_tokens_read=self._kv_tokens,
-            prefilled_tokens=self._prefilled,
-            prefilled_squared_tokens=self._prefilled_squared,
-        )
-
     def _time(self, report: Report) -> None:
         """Time a step from the one before it, or from when its first request came."""
         now = self._clock()
         if report.prefilling is not None:
             self._on_step(now - self._mark)
             if report.prefilling_tokens > report.prefilling:  # one token alone is like decoding
-                self._prefill_steps += 1
+                self._steps.prefill_step()
         self._mark = now
 
 
