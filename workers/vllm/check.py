@@ -14,6 +14,7 @@ from typing import Any
 
 from planner.core.role import Role
 from planner.errors import ConfigError
+from workers.memory import available_memory
 from workers.vllm.arguments import Settings, engine_flags, value_of
 from workers.vllm.environment import Device
 
@@ -56,7 +57,7 @@ class Machine:
                 name: version for name in _DISTRIBUTIONS if (version := _version(name)) is not None
             },
             gpus=count_gpus(os.environ),
-            free_bytes=_free_bytes(),
+            free_bytes=available_memory(),
             has_nixl=util.find_spec("nixl") is not None,
         )
 
@@ -214,12 +215,3 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _free_bytes() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from planner.cli.doctoring.finding import Finding, failed, ok
+from workers.memory import available_memory
 
 _LOOPBACK = "127.0.0.1"
 _OLDEST, _NEWEST = (3, 11), (3, 13)
@@ -50,16 +51,6 @@ def memory(free: int | None) -> Finding:
     if free < _LEAST_MEMORY:
         return failed("memory", f"{_gigabytes(free)} free", "end something: 1 GB is needed")
     return ok("memory", f"{_gigabytes(free)} free")
-
-
-def available_memory() -> int | None:
-    """Return the bytes that new processes may take; None where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else None
 
 
 def disk(state: Path) -> Finding:
