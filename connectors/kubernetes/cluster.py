@@ -6,7 +6,8 @@ Several deployments can share it: looking at one of them asks nothing of the API
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from connectors.kubernetes.api import Api, ApiFault, ApiRefused, Json
 from connectors.kubernetes.kinds import (
@@ -26,6 +27,14 @@ _COST_SINCE = (1, 22)
 _QUOTA_KEY = f"requests.{GPU}"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """GPUs that a namespace may use, and how many of them its pods do."""
+
+    gpus: int
+    used: int
 
 
 class Cluster:
@@ -88,18 +97,22 @@ class Cluster:
                 hint="kubectl get --raw /readyz",
             )
 
+    def deployments(self) -> Collection[str]:
+        """Return the name of every deployment that some workload is labelled with."""
+        return {name for watched in self._workloads.values() for name in watched.deployments}
+
     def workloads(self, deployment: str) -> Sequence[Workload]:
         """Return what is scaled in *deployment*: everything with a role."""
         found = [
             read_workload(item, kind)
             for kind, watched in self._workloads.items()
-            for item in _of(watched.objects.values(), deployment)
+            for item in watched.of(deployment)
         ]
         return [one for one in found if one is not None]
 
     def pods(self, deployment: str) -> Sequence[Json]:
         """Return the pods of *deployment*."""
-        return list(_of(self._pods.objects.values(), deployment))
+        return list(self._pods.of(deployment))
 
     def autoscaler(self, workload: Workload) -> str | None:
         """Return the name of an autoscaler that scales *workload*; None if none is known."""
@@ -113,14 +126,11 @@ class Cluster:
         return None
 
     @property
-    def quota_gpus(self) -> int | None:
-        """GPUs that the namespace may use by its quotas; None where none limits them."""
-        limits = [
-            int(hard[_QUOTA_KEY])
-            for item in self._quotas.objects.values()
-            if _QUOTA_KEY in (hard := (item.get("spec") or {}).get("hard") or {})
-        ]
-        return min(limits, default=None)
+    def quota(self) -> Quota | None:
+        """The quota of GPUs with the least left; None where none limits them."""
+        found = [_quota(item) for item in self._quotas.objects.values()]
+        limits = [one for one in found if one is not None]
+        return min(limits, key=lambda one: one.gpus - one.used, default=None)
 
     def amend(self, kind: Kind, item: Json) -> None:
         """Take what a write of a pod or workload answered for known."""
@@ -156,9 +166,9 @@ class Cluster:
             log.warning("cannot tell %s: namespace=%s", what, self.namespace)
 
 
-def _of(items: Iterable[Json], deployment: str) -> Iterable[Json]:
-    return (one for one in items if _labels(one).get(DEPLOYMENT) == deployment)
-
-
-def _labels(item: Json) -> Mapping[str, str]:
-    return item["metadata"].get("labels") or {}
+def _quota(item: Json) -> Quota | None:
+    hard = (item.get("spec") or {}).get("hard") or {}
+    used = (item.get("status") or {}).get("used") or {}
+    if _QUOTA_KEY not in hard:
+        return None
+    return Quota(gpus=int(hard[_QUOTA_KEY]), used=int(used.get(_QUOTA_KEY, 0)))

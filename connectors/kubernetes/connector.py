@@ -176,12 +176,24 @@ class KubernetesConnector:
 
     @property
     def _limit(self) -> int | None:
-        return self._cluster.quota_gpus if self._max_gpus is None else self._max_gpus
+        quota = self._cluster.quota
+        if self._max_gpus is not None or quota is None:
+            return self._max_gpus
+        return quota.gpus
 
     def _free_gpus(self, sights: Sights) -> int | None:
         if self._limit is None:
             return None
-        return self._limit - sum(sight.claimed * (sight.gpus or 0) for sight in sights.values())
+        claimed = sum(sight.claimed * (sight.gpus or 0) for sight in sights.values())
+        return self._limit - claimed - self._others_gpus(sights)
+
+    def _others_gpus(self, sights: Sights) -> int:
+        """Return how many GPUs of the namespace's quota are held by what is not scaled here."""
+        quota = self._cluster.quota
+        if self._max_gpus is not None or quota is None:
+            return 0
+        own = sum(one.gpus for sight in sights.values() for one in sight.members)
+        return max(0, quota.used - own)
 
     async def _release(self, role: Role, name: str) -> bool:
         """Leave the draining *name* out of its role's number; return whether that is done."""

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from random import Random
 
 from connectors.kubernetes.api import Api, ApiAway, ApiFault, ApiRefused, Event, Json, is_older
+from connectors.kubernetes.labelled import Labelled
+from connectors.kubernetes.objects import DEPLOYMENT
 
 _PAGE = "500"
 _WATCH_SECONDS = 60.0
@@ -19,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Watched:
-    """The objects at *path* with labels that fit *selector*, by name.
+    """The objects at *path* with labels that fit *selector*, by name and by deployment.
 
     A watch that ends goes on where it was; one whose version the server no longer keeps (410)
     lists again, and so does every watch now and then. *clock* returns seconds.
@@ -41,7 +43,7 @@ class Watched:
         self._clock = clock
         self._rng = rng or Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._resync_seconds = resync_seconds
-        self._objects: dict[str, Json] = {}
+        self._known = Labelled(DEPLOYMENT)
         self._version = ""
         self._listed_at = clock()
         self._lost_at: float | None = clock()
@@ -54,7 +56,16 @@ class Watched:
     @property
     def objects(self) -> Mapping[str, Json]:
         """What is there, as last heard."""
-        return self._objects
+        return self._known.objects
+
+    def of(self, name: str) -> Collection[Json]:
+        """Return the objects of the deployment *name*."""
+        return self._known.of(name)
+
+    @property
+    def deployments(self) -> Collection[str]:
+        """Every deployment that an object is labelled with."""
+        return self._known.values
 
     @property
     def fault(self) -> ApiFault | None:
@@ -121,9 +132,9 @@ class Watched:
                 break
             query["continue"] = meta["continue"]
         # What a write answered meanwhile is newer than a list that began before it.
-        known = {n: o for n, o in self._objects.items() if n in found}
-        self._objects = found
-        for newer in known.values():
+        known = [o for n, o in self._known.objects.items() if n in found]
+        self._known.become(found.values())
+        for newer in known:
             self._put(newer)
         self._version = meta.get("resourceVersion", "")
         self._listed_at = self._clock()
@@ -147,16 +158,15 @@ class Watched:
     def _take(self, event: Event) -> None:
         version = (event.object.get("metadata") or {}).get("resourceVersion", "")
         if event.type == "DELETED":
-            self._objects.pop(_name(event.object), None)
+            self._known.drop(_name(event.object))
         elif event.type in ("ADDED", "MODIFIED"):
             self._put(event.object)
         self._version = version or self._version
 
     def _put(self, new: Json) -> None:
-        name = _name(new)
-        known = self._objects.get(name)
+        known = self._known.objects.get(_name(new))
         if known is None or not is_older(_version(new), _version(known)):
-            self._objects[name] = new
+            self._known.put(new)
 
     def _heard(self) -> None:
         if self._fault is not None:

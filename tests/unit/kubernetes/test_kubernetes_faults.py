@@ -240,6 +240,18 @@ async def test_the_quota_is_the_budget_where_none_is_set(place: Place) -> None:
     assert place.replicas("decode") == 3
 
 
+async def test_what_others_hold_of_the_quota_is_not_free(place: Place) -> None:
+    used = {"requests.nvidia.com/gpu": "6"}  # 3 of which are this deployment's
+    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "8"}}}
+    place.put(QUOTAS, quota | {"status": {"used": used}})
+    connector = await place.connector()
+    await until(connector, lambda fleet: fleet[D].ready == 2 and fleet[P].ready == 1)
+
+    with pytest.raises(ScaleRejected, match="1 decode not started: 1 GPUs each, 0 of 8 are free"):
+        await connector.scale({D: 5})
+    assert place.replicas("decode") == 4
+
+
 async def test_who_may_not_act_writes_nothing(place: Place) -> None:
     connector = await place.connector(may_act=lambda: False)
 
