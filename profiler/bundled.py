@@ -18,14 +18,13 @@ from planner.core.profile import (
     Profile,
 )
 from profiler.document import render
+from profiler.fit.engines import ADAPTER_BYTES_PER_SECOND
 
 _LLAMA_KV_TOKENS = 945_029
 _QWEN_WEIGHT_BYTES = 65.5e9
 _QWEN_KV_BYTES = 262_144
 _H200_BYTES = 141e9
 _USABLE_MEMORY = 0.9
-# One 400 Gb/s network adapter per GPU.
-_TRANSFER_BYTES_PER_SECOND = 50e9
 
 _Rows = list[dict[str, str]]
 
@@ -43,7 +42,7 @@ def llama_h200(sources: Path) -> Profile:
         block_size=16,
         kv_capacity_tokens=_LLAMA_KV_TOKENS,
         kv_bytes_per_token=131_072,
-        transfer_bytes_per_second=_TRANSFER_BYTES_PER_SECOND,
+        transfer_bytes_per_second=ADAPTER_BYTES_PER_SECOND,
     )
     return Profile(
         name="llama-3.1-8b-fp8-h200",
@@ -108,7 +107,7 @@ def _qwen_engine(rows: _Rows, tp: int) -> EngineProfile:
         block_size=16,
         kv_capacity_tokens=int(kv_bytes / _QWEN_KV_BYTES),
         kv_bytes_per_token=_QWEN_KV_BYTES,
-        transfer_bytes_per_second=_TRANSFER_BYTES_PER_SECOND * tp,
+        transfer_bytes_per_second=ADAPTER_BYTES_PER_SECOND * tp,
     )
     decode = [_asked(row) for row in mine if row["mode"] == "decode"]
     return _fitted(Parallelism(tp=tp), limits, prefill, decode)

@@ -88,5 +88,5 @@ def _assumptions(swept: Swept, assumed: Assumed) -> list[str]:
         )
     if any(found.transfer_bytes_per_second is None for found in facts):
         rate = assumed.transfer_bytes_per_second / 1e9
-        notes.append(f"KV transfer rate: {rate:g} GB/s, assumed and not measured.")
+        notes.append(f"KV transfer rate: {rate:g} GB/s a GPU, assumed and not measured.")
     return notes

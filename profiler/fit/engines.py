@@ -11,13 +11,17 @@ from profiler.ports import EngineFacts
 from profiler.record import PointRecord, PrefillAsk
 from profiler.sweep.result import MeasuredEngine
 
+ADAPTER_BYTES_PER_SECOND = 50e9
+"""Of one 400 Gb/s network adapter: what moves KV where nobody measured it, one for each GPU."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
     """What stands in for facts that an engine does not tell."""
 
     kv_bytes_per_token: int
-    transfer_bytes_per_second: float
+    transfer_bytes_per_second: float = ADAPTER_BYTES_PER_SECOND
+    """Of one GPU: those of an engine send side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +38,7 @@ def fit_engine(measured: MeasuredEngine, assumed: Assumed) -> FittedEngine:
     facts = measured.facts
     if facts is None:
         raise ProfileError(f"{measured.parallelism}: did not start", hint="see its failure")
-    limits = _limits(facts, assumed)
+    limits = _limits(facts, assumed, gpus=measured.parallelism.gpus)
     prefill = prefill_curve(measured.prefill_points, limits)
     decode = decode_curve(measured.decode_points, limits)
     asked = [isinstance(record.ask, PrefillAsk) for record in measured.records]
@@ -56,7 +60,7 @@ def fit_engine(measured: MeasuredEngine, assumed: Assumed) -> FittedEngine:
     return FittedEngine(entry=entry, prefill=prefill, decode=decode)
 
 
-def _limits(facts: EngineFacts, assumed: Assumed) -> EngineLimits:
+def _limits(facts: EngineFacts, assumed: Assumed, *, gpus: int) -> EngineLimits:
     return EngineLimits(
         max_num_batched_tokens=facts.max_num_batched_tokens,
         max_num_seqs=facts.max_num_seqs,
@@ -64,7 +68,7 @@ def _limits(facts: EngineFacts, assumed: Assumed) -> EngineLimits:
         kv_capacity_tokens=facts.kv_capacity_tokens,
         kv_bytes_per_token=facts.kv_bytes_per_token or assumed.kv_bytes_per_token,
         transfer_bytes_per_second=facts.transfer_bytes_per_second
-        or assumed.transfer_bytes_per_second,
+        or assumed.transfer_bytes_per_second * gpus,
     )
 
 

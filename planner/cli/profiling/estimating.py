@@ -23,7 +23,6 @@ _MAX_GPUS = 8
 _EFFORT = Effort(
     prefill_points=10, decode_points=20, first_passes=0, least_repeats=2, most_repeats=2
 )
-_ADAPTER_BYTES_PER_SECOND = 50e9
 
 
 async def estimate(given: Mapping[str, Any], wanted: Wanted) -> Found:
@@ -54,7 +53,7 @@ async def estimate(given: Mapping[str, Any], wanted: Wanted) -> Found:
         await sweep.run([_planned(one) for one in _fitting(rig, wanted)]),
         heading,
         wanted.target,
-        assumed=Assumed(kv_bytes_per_token=1, transfer_bytes_per_second=_ADAPTER_BYTES_PER_SECOND),
+        assumed=Assumed(kv_bytes_per_token=1),
     )
     # Nothing was started, so nothing is known of starting.
     entries = tuple(replace(entry, start_up=None) for entry in came.profile.engines)

@@ -21,6 +21,7 @@ from profiler.choose import choose
 from profiler.exchange.aiperf import read_sweep
 from profiler.exchange.npz import PREFILL_FOLDER, import_npz
 from profiler.fit.curve import decode_curve, prefill_curve
+from profiler.fit.engines import ADAPTER_BYTES_PER_SECOND
 from profiler.plan.model import read_model
 
 # vLLM's defaults for a server on a GPU; neither form says what they were.
@@ -28,7 +29,6 @@ _MAX_NUM_BATCHED_TOKENS = 8192
 _MAX_NUM_SEQS = 1024
 _BLOCK_SIZE = 16
 _KV_BYTES_PER_TOKEN = 131_072
-_ADAPTER_BYTES_PER_SECOND = 50e9
 
 
 def imported(given: Mapping[str, Any], wanted: Wanted) -> Found:
@@ -47,7 +47,7 @@ def imported(given: Mapping[str, Any], wanted: Wanted) -> Found:
         block_size=_BLOCK_SIZE,
         kv_capacity_tokens=capacity,
         kv_bytes_per_token=_kv_bytes(given["model"]),
-        transfer_bytes_per_second=_ADAPTER_BYTES_PER_SECOND * parallelism.gpus,
+        transfer_bytes_per_second=ADAPTER_BYTES_PER_SECOND * parallelism.gpus,
     )
     profile = _profile(given, wanted, [_entry(parallelism, limits, prompts, batches)])
     return Found(

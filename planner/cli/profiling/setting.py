@@ -17,7 +17,7 @@ from planner.core.profile import Profile
 from planner.errors import ConfigError
 from planner.profiles import bundled_profiles, load_profile
 from profiler.effort import Effort
-from profiler.fit.engines import Assumed
+from profiler.fit.engines import ADAPTER_BYTES_PER_SECOND, Assumed
 from profiler.plan.duration import Settings
 from profiler.plan.gpu import Gpu, find_gpu
 from profiler.plan.model import ModelShape, read_model
@@ -26,8 +26,6 @@ from profiler.plan.sweep_plan import Limits, SweepPlan, plan_sweep
 _BUNDLED_MODEL = Path(workers.simulated.__file__).parent / "model"
 _SIMULATED_START_SECONDS = 3.0
 _SIMULATED_CONTEXT = 16_384
-# One 400 Gb/s network adapter per GPU; between processes of one machine without any, its memory.
-_ADAPTER_BYTES_PER_SECOND = 50e9
 _CPU = "cpu"
 # Of a shape that every parallelism divides.
 _HEADS = 1_024
@@ -91,7 +89,7 @@ def _simulated(given: Mapping[str, Any], wanted: Wanted) -> Setting:
         plan=replace(plan, engines=tuple(quick)),
         assumed=Assumed(
             kv_bytes_per_token=limits.kv_bytes_per_token,
-            transfer_bytes_per_second=limits.transfer_bytes_per_second,
+            transfer_bytes_per_second=limits.transfer_bytes_per_second / truth.parallelisms[0].gpus,
         ),
         simulated=truth,
         is_given_model=given["model"] is not None,
@@ -151,7 +149,8 @@ def _vllm(given: Mapping[str, Any], wanted: Wanted) -> Setting:
         plan=plan,
         assumed=Assumed(
             kv_bytes_per_token=shape.kv_bytes_per_token,
-            transfer_bytes_per_second=_ADAPTER_BYTES_PER_SECOND if names else gpu.bandwidth,
+            # Between processes of a machine without adapters its memory moves the KV.
+            transfer_bytes_per_second=ADAPTER_BYTES_PER_SECOND if names else gpu.bandwidth,
         ),
         simulated=None,
     )
