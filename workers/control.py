@@ -14,7 +14,7 @@ Act = Callable[[], Awaitable[None]]
 
 
 def add_control(routes: Routes, *, sleep: Act, wake: Act, host: str) -> None:
-    """Answer the two paths, with 403 where *host* can be reached from other machines."""
+    """Answer the two paths, with 403 where other machines reach *host*, which is listened on."""
 
     def path(act: Act, state: str) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_request: Request) -> Response:

@@ -28,11 +28,19 @@ class WorkerOptions:
     instance_id: int | None = None
     """Its id in a static deployment; a new one if None."""
     host: str = "127.0.0.1"
+    """Where others reach it."""
+    bind: str | None = None
+    """Where it listens; on *host* if None."""
     metrics_port: int = 0
     drain_timeout: float = 30.0
     limits: Limits = field(default_factory=Limits)
     remote_prefill_timeout: float = 20.0
     prefill_ack_wait: float = 5.0
+
+    @property
+    def listens_on(self) -> str:
+        """The address that its listeners have."""
+        return self.bind or self.host
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -41,6 +49,12 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with *message*."""
         self.exit(2, f"error: {message}\n")
+
+    @property
+    def flags_with_values(self) -> frozenset[str]:
+        """The names of all flags that a value follows."""
+        known = self._option_string_actions.items()
+        return frozenset(name for name, action in known if action.nargs != 0)
 
 
 def duration(text: str) -> float:
@@ -105,20 +119,23 @@ _DEFAULTS = WorkerOptions(
 )
 
 
-def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `read_options` reads."""
+def add_worker_arguments(parser: argparse.ArgumentParser, *, model: Path | None = None) -> None:
+    """Add what `read_options` reads; *model* is the folder where none is named."""
     default = _DEFAULTS
     parser.add_argument("--role", choices=[role.value for role in Role], required=True)
     parser.add_argument("--name", required=True, help="the supervisor's name for it: decode-1")
     parser.add_argument("--store", required=True, metavar="URL", help="discovery: etcd://HOST:PORT")
     parser.add_argument("--plane", required=True, metavar="URL", help="messages: nats://HOST:PORT")
-    parser.add_argument("--model", type=folder, required=True, metavar="DIR")
+    parser.add_argument(
+        "--model", type=folder, required=model is None, default=model, metavar="DIR"
+    )
     parser.add_argument("--model-name", help="what clients call it; the folder's name by default")
     parser.add_argument("--namespace", type=key_name, default=default.namespace)
     parser.add_argument(
         "--instance-id", type=positive, metavar="N", help="its id in a static file of instances"
     )
     parser.add_argument("--host", default=default.host, help="the address that others reach it at")
+    parser.add_argument("--bind", help="the address to listen on, such as 0.0.0.0; --host's own")
     parser.add_argument("--metrics-port", type=count, default=0, help="0: any free one")
     parser.add_argument("--drain-timeout", type=duration, default=default.drain_timeout)
     levels = ["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -153,6 +170,7 @@ def read_options(arguments: argparse.Namespace) -> WorkerOptions:
         namespace=arguments.namespace,
         instance_id=arguments.instance_id,
         host=arguments.host,
+        bind=arguments.bind,
         metrics_port=arguments.metrics_port,
         drain_timeout=arguments.drain_timeout,
         limits=Limits(

@@ -17,6 +17,7 @@ from runtime.http.exposition import add_exposition
 from runtime.http.routes import Routes
 from runtime.http.server import HttpServer
 from runtime.runtime import DistributedRuntime
+from runtime.stream.sockets import format_address
 from workers.control import add_control
 from workers.metrics import WorkerMetrics
 from workers.options import WorkerOptions
@@ -86,15 +87,15 @@ class Worker:
             routes,
             sleep=lambda: self._made_bed.sleep(),
             wake=lambda: self._made_bed.wake(),
-            host=options.host,
+            host=options.listens_on,
         )
         server = HttpServer(routes)
         try:
-            await server.start(options.host, options.metrics_port)
+            await server.start(options.listens_on, options.metrics_port)
         except OSError as error:
             raise RuntimeFault(f"metrics port {options.metrics_port}: {error.strerror}") from error
         stack.push_async_callback(server.close)
-        self._metrics_url = f"http://{options.host}:{server.port}/metrics"
+        self._metrics_url = f"http://{format_address(options.host, server.port)}/metrics"
         self._complete("process")
 
     async def _start(self, stack: AsyncExitStack) -> bool:
@@ -140,6 +141,7 @@ class Worker:
             plane_url=self._options.plane_url,
             namespace=self._options.namespace,
             host=self._options.host,
+            bind=self._options.bind,
         )
         while True:
             try:

@@ -1,7 +1,6 @@
 """``python -m workers.simulated``: one worker without a GPU, timed by a profile."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -10,8 +9,9 @@ from random import Random
 
 from msgspec.structs import replace
 
-from planner.core.profile import EngineProfile, Parallelism, Profile
-from planner.errors import PlannerError, ProfileError
+from planner.core.profile import Parallelism
+from planner.errors import PlannerError
+from planner.profiles import load_profile
 from runtime.errors import RuntimeFault
 from runtime.instance import new_instance_id
 from runtime.process import die_with_parent, run_process
@@ -34,6 +34,8 @@ from workers.process import Worker
 from workers.simulated.engine import Pace, SimulatedEngine
 from workers.simulated.follower import Follower
 from workers.simulated.scheduler import Limits
+
+_MODEL = Path(__file__).parent / "model"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,9 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> OneLineParser:
     """Return what reads the command line; who starts such workers checks theirs with it."""
     made = OneLineParser(prog="python -m workers.simulated", description=__doc__)
-    add_worker_arguments(made)
+    add_worker_arguments(made, model=_MODEL)
     group = made.add_argument_group("simulated engine (limits come from the profile)")
-    group.add_argument("--profile", type=Path, required=True, metavar="FILE")
+    group.add_argument("--profile", required=True, metavar="NAME|FILE", help="bundled, or a file")
     group.add_argument("--parallelism", help="tp1, tp2pp2, ...; the profile's first by default")
     group.add_argument("--cold-start", type=duration, default=0.0)
     group.add_argument("--speedup", type=positive_number, default=1.0)
@@ -82,7 +84,8 @@ def _equip(
     options: WorkerOptions, parsed: argparse.Namespace, *, on_step: Callable[[float], None]
 ) -> Equipment:
     """Return the engine and its card. Raises PlannerError and RuntimeFault for bad input."""
-    profile = _read_profile(parsed.profile, parsed.parallelism)
+    spread = None if parsed.parallelism is None else Parallelism.parse(parsed.parallelism)
+    profile = load_profile(parsed.profile).at(spread)
     model = profile.engine
     card = read_card(options.model, name=options.model_name, context_length=parsed.context_length)
     limits = Limits(
@@ -121,15 +124,6 @@ def _limited(card: ModelCard, limits: Limits) -> ModelCard:
         total_kv_blocks=limits.kv_blocks,
         max_num_seqs=limits.max_num_seqs,
     )
-
-
-def _read_profile(path: Path, parallelism: str | None) -> EngineProfile:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ProfileError(f"profile {path}: {error}") from error
-    profile = Profile.from_dict(value, source=str(path))
-    return profile.at(None if parallelism is None else Parallelism.parse(parallelism))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ BAD = [
     pytest.param(line(metrics_port="-1"), "at least 0", id="port"),
     pytest.param(line(model="/no/such/folder"), "/no/such/folder", id="model folder"),
     pytest.param(line(profile="/no/such/file"), "/no/such/file", id="profile file"),
+    pytest.param(line(profile="qwen3"), "not bundled", id="profile name"),
     pytest.param(line(profile=MODEL + "/config.json"), "config.json", id="no profile"),
     pytest.param(line(parallelism="tp3"), "tp3", id="parallelism not covered"),
     pytest.param(line(parallelism="3"), "not a parallelism", id="no parallelism"),
@@ -81,6 +82,12 @@ def test_the_engine_comes_from_the_profile_unless_told_otherwise():
     assert card.context_length == 1600  # all of its memory
 
 
+def test_model_and_profile_are_there_without_a_folder_of_ones_own():
+    parsed = parser().parse_args(line(model=None, profile="qwen3-32b-h200"))
+    assert str(read_options(parsed).model) == MODEL
+    assert _equip(read_options(parsed), parsed, on_step=lambda seconds: None).gpus == 1
+
+
 def test_options_are_read():
     arguments = line(
         role="prefill",
@@ -96,3 +103,5 @@ def test_options_are_read():
     assert options.limits == Limits(max_local_prefill_length=128)
     assert options.remote_prefill_timeout == 3
     assert read_options(parser().parse_args(line())).model_name == "model"
+    assert read_options(parser().parse_args(line())).listens_on == "127.0.0.1"
+    assert read_options(parser().parse_args(line(bind="0.0.0.0"))).listens_on == "0.0.0.0"

@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from random import Random
 
+import aiohttp
 import pytest
 
 from planner.core.role import Role
@@ -50,6 +51,19 @@ async def test_a_worker_is_listed_when_it_is_warm(deployment):
     stages = [one.value("start_seconds", stage=s) for s in ("process", "engine", "registered")]
     assert stages == sorted(stages)
     assert stages[1] - stages[0] >= 0.05
+
+
+async def test_a_worker_may_listen_elsewhere_than_others_reach_it(deployment):
+    one = await deployment.start(Role.AGGREGATED, host="worker-1", bind="127.0.0.1")
+    port = one.worker._metrics_url.removeprefix("http://worker-1:").removesuffix("/metrics")
+    url = f"http://127.0.0.1:{port}/health"
+    async with aiohttp.ClientSession() as session, session.get(url) as page:
+        assert page.status == 200
+
+
+async def test_an_address_of_version_6_is_told_in_brackets(deployment):
+    one = await deployment.start(Role.AGGREGATED, host="fd00::7", bind="127.0.0.1")
+    assert one.worker._metrics_url.startswith("http://[fd00::7]:")
 
 
 async def test_metrics_and_health_are_there_before_the_engine(deployment, until):

@@ -170,6 +170,7 @@ async def test_an_engine_that_cannot_sleep_says_so(aggregated, monkeypatch):
     assert len(await ask(client, request())) == 5
 
 
-async def test_other_machines_cannot_put_it_to_sleep(deployment):
-    one = await deployment.start(Role.AGGREGATED, host="0.0.0.0")
+@pytest.mark.parametrize("address", [{"host": "0.0.0.0"}, {"bind": "0.0.0.0"}], ids=str)
+async def test_other_machines_cannot_put_it_to_sleep(deployment, address):
+    one = await deployment.start(Role.AGGREGATED, **address)
     assert (await post(one, "sleep"))[0] == 403
