@@ -87,6 +87,7 @@ class ControlLoop:
     ) -> None:
         self._policy = policy
         self._around = around
+        around.metrics.policy.keeps(policy.config)
         self._run = around.run
         self._state = state or PolicyState()
         self._fleet: Mapping[Role, Replicas] | None = None
@@ -133,6 +134,7 @@ class ControlLoop:
         revised = self._around.revise(self._policy, self._state)
         if revised is not None:
             self._policy, self._run = revised
+            self._around.metrics.policy.keeps(self._policy.config)
         plan = None if observation is None else self._decide(observation)
         deed = await self._act(plan)
         entry = Entry(
@@ -172,7 +174,9 @@ class ControlLoop:
     def _decide(self, observation: Observation) -> Plan:
         policy = self._policy
         self._state, plan = decide(policy.config, policy.profile, self._state, observation)
-        self._around.metrics.decided(plan)
+        metrics = self._around.metrics
+        metrics.policy.learned(self._state, plan)
+        metrics.decided(plan, at=self._around.clocks.wall())
         return plan
 
     async def _act(self, plan: Plan | None) -> _Deed:

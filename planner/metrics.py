@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from planner.core.observation import Observation, Replicas, Traffic
 from planner.core.plan import Decision, Plan
+from planner.policy_metrics import PolicyMetrics
 from planner.ports import Outcome
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -19,6 +20,7 @@ class LoopMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.policy = PolicyMetrics(registry)
 
         def by_role(name: str, text: str) -> Gauge:
             return Gauge(f"planner_{name}", text, ["role"], registry=registry)
@@ -49,12 +51,17 @@ class LoopMetrics:
         self._tick = Histogram(
             "planner_tick_seconds", "Duration of one turn.", buckets=_SECONDS, registry=registry
         )
+        self._decided_at = one(
+            "last_decision_timestamp_seconds", "When it last decided, as Unix time."
+        )
         self._age = one("metrics_age_seconds", "Age of the oldest figure used.")
         self._attainment = one(
             "sla_attainment", "Share of the requests that ended since the last look inside the SLA."
         )
         self._predicted = one("predicted_attainment", "Share expected of the fleet decided on.")
-        self._gpus = Gauge("planner_gpus", "GPUs held.", ["fleet"], registry=registry)
+        self._gpus = Gauge(
+            "planner_gpus", "GPUs that a fleet holds, or may hold.", ["fleet"], registry=registry
+        )
         self._cost = one("cost_per_hour", "Of the fleet decided on, in the profile's currency.")
         self._acts = Gauge("planner_acts", "1 if it scales, 0 if it observes.", registry=registry)
         for outcome in (*(o.value for o in Outcome), REJECTED):
@@ -76,12 +83,15 @@ class LoopMetrics:
         self._age.set(_UNKNOWN)
         self._attainment.set(_UNKNOWN)
 
-    def decided(self, plan: Plan) -> None:
-        """Show *plan* and count the reasons of its steps."""
+    def decided(self, plan: Plan, *, at: float) -> None:
+        """Show *plan*, made *at* that Unix time, and count the reasons of its steps."""
+        self._decided_at.set(at)
         for decision in plan.decisions.values():
             self._count(decision)
         self._gpus.labels("current").set(plan.gpus.current)
         self._gpus.labels("desired").set(plan.gpus.desired)
+        if plan.gpus.budget is not None:
+            self._gpus.labels("budget").set(plan.gpus.budget)
         self._predicted.set(_UNKNOWN if plan.attainment is None else plan.attainment)
         self._cost.set(_UNKNOWN if plan.cost_per_hour is None else plan.cost_per_hour)
 

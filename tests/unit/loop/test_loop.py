@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from math import isnan
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,7 +16,7 @@ from planner.core.plan import Reason
 from planner.core.policy import Bounds, PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
-from planner.core.state import PolicyState
+from planner.core.state import PolicyState, RoleMemory
 from planner.errors import ScaleRejected
 from planner.journal import Journal, Query, Run
 from planner.loop import Clocks, ControlLoop, Policy, Surroundings
@@ -329,6 +330,50 @@ async def test_metrics_tell_what_is_unknown_apart_from_zero(world):
     assert here.shown("planner_sla_attainment") == 1.0
     assert here.shown("planner_ready_replicas", role="decode") == 2.0
     assert here.shown("planner_decisions_total", role="decode", reason="DemandForecast") == 1.0
+
+
+async def test_metrics_tell_targets_and_what_was_learned(world):
+    here = world()
+    loop = here.loop(state=PolicyState(roles={P: RoleMemory(late_share=0.02)}))
+    told = {
+        "target_ttft_seconds": 0.2, "target_itl_seconds": 0.02, "target_attainment": 0.99,
+        "interval_seconds": 5.0, "lead_seconds": 15.0,
+    }  # fmt: skip
+    assert {name: here.shown(f"planner_{name}") for name in told} == told
+    assert isnan(here.shown("planner_last_decision_timestamp_seconds"))
+    here.source.observation = busy(60)
+    await loop.turn()
+    await asyncio.sleep(5)
+    await loop.turn()
+    (*_, last) = here.entries
+    assert here.shown("planner_last_decision_timestamp_seconds") == last.at
+    forecast = last.plan.decisions[P].steps[0].inputs
+    shown = {
+        name: here.shown(f"planner_{name}", role="prefill")
+        for name in ("demand_replicas", "forecast_replicas", "headroom_ratio", "slowness_ratio")
+    }
+    assert shown["forecast_replicas"] == forecast["forecast_replicas"] > 0
+    assert shown["headroom_ratio"] == forecast["headroom"] > 1
+    assert shown["demand_replicas"] > 0
+    assert shown["slowness_ratio"] == 1.0
+    assert here.shown("planner_late_share", role="prefill") == 0.02
+
+
+async def test_what_was_not_learned_is_unknown(world):
+    here = world()
+    here.source.observation = replace(busy(60), traffic=None)
+    await here.loop(config=replace(CONFIG, sla=Sla(ttft_seconds=0.2))).turn()
+    assert isnan(here.shown("planner_target_itl_seconds"))
+    for name in ("demand_replicas", "forecast_replicas", "headroom_ratio", "late_share"):
+        assert isnan(here.shown(f"planner_{name}", role="decode"))
+
+
+async def test_a_budget_of_gpus_is_shown_where_there_is_one(world):
+    here = world()
+    await here.loop().turn()
+    assert here.shown("planner_gpus", fleet="budget") is None
+    await here.loop(config=replace(CONFIG, max_gpus=8)).turn()
+    assert here.shown("planner_gpus", fleet="budget") == 8.0
 
 
 async def test_another_policy_begins_another_run_that_replays(world):
