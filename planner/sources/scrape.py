@@ -11,6 +11,7 @@ from planner.sources.arrivals import ArrivalsReader, Reply, reply
 from planner.sources.exposition import Page, parse
 from planner.sources.growth import Growths
 from planner.sources.pages import PageReader
+from planner.sources.scraped import ScrapedPage
 from planner.sources.start_ups import StartUps
 
 _PREFIX = "planner_"
@@ -34,11 +35,17 @@ class ScrapeSource:
         self._arrivals = ArrivalsReader(model=model)
         self._in_flight: dict[str, int] = {}
         self._start_ups = StartUps()
+        self._scraped: Sequence[ScrapedPage] = []
 
     @property
     def in_flight(self) -> Mapping[str, int]:
         """Requests inside each worker by its name, as last read."""
         return dict(self._in_flight)
+
+    @property
+    def scraped(self) -> Sequence[ScrapedPage]:
+        """The pages asked for at the last look, whether they answered or not."""
+        return self._scraped
 
     @property
     def cold_start_seconds(self) -> float | None:
@@ -56,6 +63,10 @@ class ScrapeSource:
         frontends = [f"{base.rstrip('/')}/metrics" for base in bases]
         bins = [self._arrivals.url(base) for base in bases]
         workers = {i: i.metrics_url for i in await self._registry.instances() if i.metrics_url}
+        self._scraped = [
+            *(ScrapedPage(url=url) for url in frontends),
+            *(ScrapedPage(url=url, role=i.role, name=i.name) for i, url in workers.items()),
+        ]
         pages, replies = await self._read({*frontends, *workers.values()}, bins)
         told = {instance: pages[url] for instance, url in workers.items() if url in pages}
         self._in_flight = _in_flight(told)

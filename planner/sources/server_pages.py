@@ -55,6 +55,10 @@ class ServerPages:
         self._forget(found)
         return found
 
+    def address(self, url: str) -> str | None:
+        """Return the page of the server at *url*; None until it is found."""
+        return url if self._is_page(url) else self._addresses.get(url)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._reader.close()
@@ -72,9 +76,13 @@ class ServerPages:
         return sorted({names.path for names in ENGINES.values()}, key=len, reverse=True)
 
     def _address(self, url: str, path: str) -> str:
-        if urlsplit(url).path.rstrip("/"):
+        if self._is_page(url):
             return url
         return self._addresses.get(url, f"{url.rstrip('/')}{path}")
+
+    @staticmethod
+    def _is_page(url: str) -> bool:
+        return bool(urlsplit(url).path.rstrip("/"))
 
     def _page(self, url: str, text: str) -> ServerPage | None:
         names = self._engine or recognised(text)

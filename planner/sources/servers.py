@@ -12,6 +12,7 @@ from planner.ports import Instance, InstanceState, Registry
 from planner.sources.engines import ENGINES
 from planner.sources.growth import Growth, Growths
 from planner.sources.readings import Gauges, counted, gauges
+from planner.sources.scraped import ScrapedPage
 from planner.sources.server_arrivals import Admissions
 from planner.sources.server_pages import ServerPage, ServerPages
 from planner.sources.server_traffic import Interval, ServedTraffic
@@ -74,6 +75,15 @@ class ServersSource:
     def in_flight(self) -> Mapping[str, int]:
         """Requests inside each server by its name, as last read."""
         return dict(self._in_flight)
+
+    @property
+    def scraped(self) -> Sequence[ScrapedPage]:
+        """The pages of the servers that are known, as far as they were found."""
+        return [
+            ScrapedPage(url=page, role=one.role, name=one.name)
+            for url, one in self._servers.items()
+            if (page := self._pages.address(url)) is not None
+        ]
 
     async def replicas(self) -> Mapping[Role, Replicas]:
         """Return the servers that answer, by role; raises MetricsUnavailable when none does.

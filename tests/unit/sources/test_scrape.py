@@ -13,6 +13,7 @@ from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState
 from planner.sources.scrape import ScrapeSource
+from planner.sources.scraped import ScrapedPage
 from workers.engine import EngineStats, StepTotals
 from workers.metrics import WorkerMetrics
 
@@ -301,3 +302,17 @@ async def test_nothing_readable_is_metrics_unavailable():
         directory.urls = ["http://127.0.0.1:9/"]
         with pytest.raises(MetricsUnavailable, match=r"none of 2 metrics pages answered in 0\.3s"):
             await source.observe(FLEET, now=0.0)
+
+
+async def test_whose_pages_are_read_is_told_also_of_the_silent():
+    directory = Directory()
+    async with serving(directory) as (source, add):
+        assert source.scraped == []
+        frontend, silent = await add(Frontend().registry), await add(hang)
+        directory.urls.append(str(frontend.make_url("/")))
+        directory.workers = [instance("decode-1", Role.DECODE, silent)]
+        await source.observe(FLEET, now=0.0)
+        assert source.scraped == [
+            ScrapedPage(url=str(frontend.make_url("/metrics"))),
+            ScrapedPage(url=str(silent.make_url("/metrics")), role=Role.DECODE, name="decode-1"),
+        ]

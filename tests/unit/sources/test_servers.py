@@ -13,6 +13,7 @@ from planner.core.observation import Replicas
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.sources.engines.names import EngineKind
+from planner.sources.scraped import ScrapedPage
 from planner.sources.server_pages import ServerPages
 from planner.sources.servers import ListedServers, ServersSource
 
@@ -124,13 +125,21 @@ async def test_each_server_is_read_as_what_it_is():
     assert seen.traffic.arrived == 0
     # TensorRT-LLM's /metrics tells each figure only once: nobody else's are taken.
     assert set(machines[2].asked) == {"/prometheus/metrics"}
+    paths = ["/metrics", "/metrics", "/prometheus/metrics"]
+    assert source.scraped == [
+        ScrapedPage(url=f"{one.url}{path}", role=Role.AGGREGATED, name=one.url)
+        for one, path in zip(machines, paths, strict=True)
+    ]
 
 
 async def test_a_url_with_a_path_is_the_page():
     machine = Machine(somewhere="vllm_idle")
     async with serving(machine) as source:
-        source._registry = ListedServers({Role.AGGREGATED: [f"{machine.url}/somewhere"]})
+        page = f"{machine.url}/somewhere"
+        source._registry = ListedServers({Role.AGGREGATED: [page]})
+        assert source.scraped == []
         assert (await look(source)).fleet == FLEET
+        assert source.scraped == [ScrapedPage(url=page, role=Role.AGGREGATED, name=page)]
 
 
 async def test_the_kind_can_be_forced():
