@@ -54,7 +54,10 @@ def _keep(_policy: Policy, _state: PolicyState) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the loop looks at, moves and writes to. *run* is its run in the journal."""
+    """What the loop looks at, moves and writes to. *run* is its run in the journal.
+
+    *deployment* is told in the log where one process has loops for several.
+    """
 
     source: MetricsSource
     connector: Connector
@@ -64,6 +67,7 @@ class Surroundings:
     clocks: Clocks
     revise: Callable[[Policy, PolicyState], tuple[Policy, int] | None] = _keep
     """Returns another policy and its run where what was measured asks for one."""
+    deployment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,7 @@ class ControlLoop:
             self._turned_at = now = steady()
             self._around.metrics.took(now - began)
             due += interval * max(1, ceil((now - due) / interval))
-            if await _set_within(stop, due - now):
+            if await set_within(stop, due - now):
                 return
             step = self.turn
 
@@ -146,7 +150,8 @@ class ControlLoop:
             draining=deed.draining,
             note=unseen or deed.refusal,
         )
-        _tell(self._around.journal.append(self._run, entry, state=self._state), entry)
+        number = self._around.journal.append(self._run, entry, state=self._state)
+        _tell(number, entry, of=self._around.deployment)
         return entry
 
     async def _observe(self) -> tuple[Observation | None, str | None]:
@@ -209,7 +214,8 @@ def _moved(fleet: Mapping[Role, Replicas], desired: Mapping[Role, int]) -> Mappi
     return moved
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+async def set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Return whether *event* is set before *seconds* are over."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
@@ -217,12 +223,13 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def _tell(number: int, entry: Entry) -> None:
+def _tell(number: int, entry: Entry, *, of: str | None) -> None:
     """Log *entry* in one line: what there is, what should be, why, and what was done."""
     observation, plan = entry.observation, entry.plan
     traffic = observation.traffic if observation else None
     log.info(
-        "decision id=%d current=%s desired=%s why=%s arrived_per_s=%s outcome=%s note=%s",
+        "decision%s id=%d current=%s desired=%s why=%s arrived_per_s=%s outcome=%s note=%s",
+        "" if of is None else f" deployment={of}",
         number,
         _by_role({r: d.current for r, d in plan.decisions.items()}) if plan else "-",
         _by_role(plan.desired) if plan else "-",

@@ -76,6 +76,8 @@ class Settings(BaseModel):
     """How replicas are moved: those of planner serve by circus, others by kubernetes."""
     deployment: str | None = None
     """On Kubernetes: the workloads to scale, by their label planner/deployment."""
+    deployments: Path | None = None
+    """File of several deployments on Kubernetes, a table of settings for each."""
     kube_namespace: str | None = None
     """Namespace of the cluster; the pod's own when left out, or default."""
     kube_context: str | None = None

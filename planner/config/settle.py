@@ -39,11 +39,12 @@ def settle(*layers: Layer) -> Effective:
     try:
         settings = Settings.model_validate(values, context=places)
     except ValidationError as error:
-        raise _told(error, places) from None
+        raise told(error, places) from None
     return Effective(settings=settings, origins=dict.fromkeys(NAMES, DEFAULT) | places)
 
 
-def _told(error: ValidationError, places: Mapping[str, str]) -> ConfigError:
+def told(error: ValidationError, places: Mapping[str, str]) -> ConfigError:
+    """Return what is wrong with the first value that *error* is about, at its place."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     message = first["msg"][:1].lower() + first["msg"][1:]

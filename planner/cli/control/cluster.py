@@ -31,22 +31,36 @@ class ClusterPlace:
     settings: Settings
     deployment: str
     cluster: Cluster
-    registry: PodRegistry
-    roles: Collection[Role]
     clock: Callable[[], float]
+    may_act: Callable[[], bool] | None = None
+    """Whether this planner may act just now; a lease of the deployment's own tells if None."""
+
+    @property
+    def roles(self) -> Collection[Role]:
+        """What it is made of at present."""
+        return {one.role for one in self.cluster.workloads(self.deployment)}
+
+    @property
+    def registry(self) -> PodRegistry:
+        """Who serves."""
+        return PodRegistry(self.cluster, self.deployment, frontends=self.settings.frontends)
 
     @asynccontextmanager
     async def connector(
         self, in_flight: Callable[[], Mapping[str, int]]
     ) -> AsyncIterator[Connector]:
-        """Yield what moves its replicas while this planner holds its lease, or only observes."""
+        """Yield what moves its replicas while this planner may act, or only observes."""
         async with AsyncExitStack() as stack:
             may_act: Callable[[], bool] = _never
-            if not self.settings.observe:
-                lease = self._lease()
-                await lease.start()
-                stack.push_async_callback(lease.close)
-                may_act = lease.holds
+            if self.settings.observe:
+                pass
+            elif self.may_act is not None:
+                may_act = self.may_act
+            else:
+                name = f"planner-{self.deployment}"
+                may_act = await stack.enter_async_context(
+                    leading(self.cluster, name, clock=self.clock)
+                )
             kubernetes = KubernetesConnector(
                 self.cluster,
                 self.deployment,
@@ -58,23 +72,28 @@ class ClusterPlace:
             stack.push_async_callback(kubernetes.close)
             yield ObserveConnector(kubernetes) if self.settings.observe else kubernetes
 
-    def _lease(self) -> KubernetesLease:
-        identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        path = (self.cluster.namespace, f"planner-{self.deployment}")
-        return KubernetesLease(self.cluster.api, path, identity=identity, clock=self.clock)
+
+@asynccontextmanager
+async def leading(
+    cluster: Cluster, name: str, *, clock: Callable[[], float]
+) -> AsyncIterator[Callable[[], bool]]:
+    """Yield whether this planner may act: it seeks the Lease *name*, and gives it back."""
+    identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    path = (cluster.namespace, name)
+    lease = KubernetesLease(cluster.api, path, identity=identity, clock=clock)
+    await lease.start()
+    try:
+        yield lease.holds
+    finally:
+        await lease.close()
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, clock: Callable[[], float]) -> AsyncIterator[ClusterPlace]:
-    """Yield the deployment that *settings* name.
+async def watched(settings: Settings, *, clock: Callable[[], float]) -> AsyncIterator[Cluster]:
+    """Yield the namespace that *settings* name: of all that is in it or of one deployment.
 
     Raises ConfigError where there is none, and PlannerError when the cluster does not answer.
     """
-    if settings.deployment is None:
-        raise ConfigError(
-            "--connector kubernetes: no deployment is named",
-            hint="--deployment NAME: the label planner/deployment of what is to be scaled",
-        )
     kinds = (*DEFAULT_KINDS, *(Kind.parse(text) for text in settings.kube_kinds))
     async with AsyncExitStack() as stack:
         api, own = await open_api(context=settings.kube_context)
@@ -83,21 +102,28 @@ async def opened(settings: Settings, *, clock: Callable[[], float]) -> AsyncIter
         cluster = Cluster(api, namespace, deployment=settings.deployment, kinds=kinds, clock=clock)
         stack.push_async_callback(cluster.close)
         await cluster.start()
-        roles = {one.role for one in cluster.workloads(settings.deployment)}
-        if not roles:
+        yield cluster
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, clock: Callable[[], float]) -> AsyncIterator[ClusterPlace]:
+    """Yield the one deployment that *settings* name; raises as `watched`, and where it is not."""
+    if settings.deployment is None:
+        raise ConfigError(
+            "--connector kubernetes: no deployment is named",
+            hint="--deployment NAME: the label planner/deployment of what is to be scaled",
+        )
+    async with watched(settings, clock=clock) as cluster:
+        place = ClusterPlace(
+            settings=settings, deployment=settings.deployment, cluster=cluster, clock=clock
+        )
+        if not place.roles:
             raise ConfigError(
-                f"namespace {namespace}: nothing has the labels"
+                f"namespace {cluster.namespace}: nothing has the labels"
                 f" planner/deployment={settings.deployment} and planner/role",
                 hint="kubectl label deployment/NAME planner/deployment=... planner/role=decode",
             )
-        yield ClusterPlace(
-            settings=settings,
-            deployment=settings.deployment,
-            cluster=cluster,
-            registry=PodRegistry(cluster, settings.deployment, frontends=settings.frontends),
-            roles=roles,
-            clock=clock,
-        )
+        yield place
 
 
 def _manner(settings: Settings) -> Manner:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from connectors.circus.spec import DeploymentSpec, spec_path
@@ -14,6 +15,7 @@ from planner.config import (
     from_flags,
     settle,
 )
+from planner.config.deployments import read_deployments
 from planner.config.settings import ConnectorKind
 from planner.core.policy import Mode
 from planner.errors import ConfigError
@@ -32,7 +34,7 @@ def effective(
         raise ConfigError(
             f"the fleet in {folder} was started from a description", hint="--fleet FILE"
         )
-    return settled, spec
+    return _of_one(settled), spec
 
 
 def in_force(
@@ -54,6 +56,22 @@ def in_force(
     spec = DeploymentSpec.load(path)
     known = _known(spec, has_profile=chosen.profile is not None)
     return settle(from_deployment(known, path=path), *layers), spec
+
+
+def _of_one(settled: Effective) -> Effective:
+    """Return *settled* as it is for the one deployment that is named of several in a file."""
+    settings = settled.settings
+    if settings.deployments is None or settings.deployment is None:
+        return settled
+    state = settings.state_dir or state_directory()
+    listed = read_deployments(settings.deployments, settings)
+    own = listed.settings(settings.deployment, state=state)
+    if own is None:
+        raise ConfigError(
+            f"{settings.deployments}: no table is called {settings.deployment}",
+            hint=f'[{settings.deployment}], or ["*"] for every other',
+        )
+    return replace(settled, settings=own)
 
 
 def _known(spec: DeploymentSpec, *, has_profile: bool) -> Mapping[str, object]:

@@ -16,8 +16,9 @@ _SHAPES = {
     "sla": "TARGETS", "profile": "NAME|FILE", "parallelism": "ROLE=TPN", "mode": "sla|load",
     "min": "ROLE=N", "max": "ROLE=N", "max_gpus": "N", "tolerance": "SHARE", "kv_usage": "SHARE",
     "waiting": "N", "headroom": "FACTOR", "forecaster": "level|ensemble",
-    "connector": "circus|kubernetes", "deployment": "NAME", "kube_namespace": "NAME",
-    "kube_context": "NAME", "kube_kinds": "KIND,KIND", "frontends": "URL,URL",
+    "connector": "circus|kubernetes", "deployment": "NAME", "deployments": "FILE",
+    "kube_namespace": "NAME", "kube_context": "NAME", "kube_kinds": "KIND,KIND",
+    "frontends": "URL,URL",
     "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "servers": "ROLE=URL,URL",
     "fleet": "FILE", "engine": "vllm|sglang|tensorrt_llm",
@@ -49,7 +50,7 @@ def shape(name: str) -> str:
     return _SHAPES.get(name, "DURATION")
 
 
-_FILES = {"fleet": "file", "journal": "file", "state_dir": "dir"}
+_FILES = {"deployments": "file", "fleet": "file", "journal": "file", "state_dir": "dir"}
 
 
 def _completed(name: str, incomplete: str) -> list[CompletionItem]:

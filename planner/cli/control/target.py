@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from connectors.circus.spec import DeploymentSpec
 from connectors.observe import ObserveConnector
@@ -24,6 +25,9 @@ from planner.sources.servers import ListedServers, ServersSource
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
 from runtime.ports import Store
+
+if TYPE_CHECKING:
+    from planner.cli.control.cluster import ClusterPlace
 
 _PATIENT_INTERVALS = 3
 
@@ -72,7 +76,7 @@ async def connected(
 
 @asynccontextmanager
 async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Target]:
-    _check_alone(settings, "--servers")
+    check_alone(settings, "--servers")
     if settings.fleet is not None:
         raise ConfigError("--servers and --fleet: these are two deployments", hint="name one")
     if not settings.observe:
@@ -97,7 +101,7 @@ async def _fleet(
     from connectors.circus.probes import ProbedRegistry
     from planner.cli.control.fleet import READY_FILE, sole_planner, standing
 
-    _check_alone(settings, "--fleet")
+    check_alone(settings, "--fleet")
     state = (settings.state_dir or state_directory()).resolve()
     acts = not settings.observe
     spec = await standing(description, state, acts=acts)
@@ -130,24 +134,32 @@ async def _fleet(
 async def _cluster(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Target]:
     from planner.cli.control.cluster import opened
 
-    _check_alone(settings, "--connector kubernetes")
-    async with opened(settings, clock=clock) as place:
-        registry: Registry = place.registry
-        if settings.servers:
-            registry = ListedServers(settings.servers)
-        source: ScrapeSource | ServersSource
-        if settings.frontends:
-            source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
-        else:
-            source = _server_source(settings, registry, clock)
-        try:
-            async with place.connector(lambda: source.in_flight) as connector:
-                yield Target(source=source, connector=connector, roles=place.roles)
-        finally:
-            await source.close()
+    check_alone(settings, "--connector kubernetes")
+    async with opened(settings, clock=clock) as place, placed(place) as target:
+        yield target
 
 
-def _check_alone(settings: Settings, flag: str) -> None:
+@asynccontextmanager
+async def placed(place: "ClusterPlace") -> AsyncIterator[Target]:
+    """Yield the deployment at *place*, connected to its pods or frontends."""
+    settings = place.settings
+    registry: Registry = place.registry
+    if settings.servers:
+        registry = ListedServers(settings.servers)
+    source: ScrapeSource | ServersSource
+    if settings.frontends:
+        source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
+    else:
+        source = _server_source(settings, registry, place.clock)
+    try:
+        async with place.connector(lambda: source.in_flight) as connector:
+            yield Target(source=source, connector=connector, roles=place.roles)
+    finally:
+        await source.close()
+
+
+def check_alone(settings: Settings, flag: str) -> None:
+    """Raise ConfigError where *flag* names a deployment and a store names another one."""
     if settings.store is not None:
         raise ConfigError(
             f"{flag} and --store {settings.store}: these are two deployments",

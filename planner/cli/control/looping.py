@@ -1,0 +1,84 @@
+"""A control loop for a connected deployment, on its journal, and what it says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from prometheus_client import CollectorRegistry
+
+from planner.cli.control.cold_start import MeasuredColdStart
+from planner.cli.control.target import Target
+from planner.cli.output import notice
+from planner.config import Settings
+from planner.core.state import PolicyState
+from planner.journal import Journal, Run
+from planner.loop import Clocks, ControlLoop, Policy, Surroundings
+from planner.metrics import LoopMetrics
+
+_ONCE_SECONDS = 2.0
+_HUNG_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looping:
+    """The loop of a deployment that is kept as its settings say."""
+
+    settings: Settings
+    loop: ControlLoop
+    metrics: LoopMetrics
+
+    async def once(self) -> None:
+        """Take a single turn."""
+        await self.loop.once(window=min(self.settings.interval, _ONCE_SECONDS))
+
+    def health(self) -> tuple[bool, Mapping[str, object]]:
+        """Return whether its turns end, and since when none did."""
+        idle = self.loop.idle_seconds
+        patience = _HUNG_SECONDS + 3 * self.settings.interval
+        return idle <= patience, {"seconds_since_turn": round(idle, 1)}
+
+
+def looping(
+    settings: Settings, policy: Policy, target: Target, *, journal: Journal, time: Clocks
+) -> Looping:
+    """Return the loop that goes on where the last one in *journal* ended; it has not begun."""
+    state = _continued(journal)
+    metrics = LoopMetrics(CollectorRegistry())
+    metrics.began(acts=not settings.observe)
+
+    def begin(policy: Policy, state: PolicyState) -> int:
+        return journal.begin(_run(settings, policy, state=state, started=time.wall()))
+
+    around = Surroundings(
+        source=target.source,
+        connector=target.connector,
+        journal=journal,
+        run=begin(policy, state),
+        metrics=metrics,
+        clocks=time,
+        deployment=settings.deployment if settings.deployments else None,
+    )
+    if settings.cold_start is None:
+        around = replace(around, revise=MeasuredColdStart(measured=target.cold_start, begin=begin))
+    loop = ControlLoop(policy, around, state=state)
+    return Looping(settings=settings, loop=loop, metrics=metrics)
+
+
+def _continued(journal: Journal) -> PolicyState:
+    """Return where the last run ended, or a blank."""
+    state = journal.state()
+    if state is None and journal.latest() is not None:
+        notice(f"{journal.path} was written by another version: what it learned is learned anew")
+    return state or PolicyState()
+
+
+def _run(settings: Settings, policy: Policy, *, state: PolicyState, started: float) -> Run:
+    return Run(
+        started=started,
+        mode="observes" if settings.observe else "acts",
+        sla=str(settings.sla),
+        config={
+            "policy": policy.config,
+            "profile": policy.profile.to_dict() if policy.profile else None,
+        },
+        initial_state=state,
+    )

@@ -1,0 +1,62 @@
+"""The planner's own /metrics and /health, of one deployment or of many."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
+
+from planner.cli.output import notice
+from planner.config import Settings
+from planner.errors import ConfigError
+from runtime.http.exposition import Health, serve_metrics
+
+_LABEL = "deployment"
+
+
+@asynccontextmanager
+async def own_page(
+    settings: Settings, registry: CollectorRegistry, health: Health
+) -> AsyncIterator[None]:
+    """Serve *registry* and *health* for as long as the block runs, if a port is set.
+
+    Raises ConfigError when the address is taken.
+    """
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server = await serve_metrics(
+            registry, health, host=settings.metrics_host, port=settings.metrics_port
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"--metrics-port {settings.metrics_port} on {settings.metrics_host}: {error.strerror}",
+            hint="--metrics-port 0 takes a free one",
+        ) from error
+    notice(f"metrics at http://{settings.metrics_host}:{server.port}/metrics")
+    try:
+        yield
+    finally:
+        await server.close()
+
+
+class ByDeployment(Collector):
+    """The series of several registries as one, each with the name of its deployment as a label."""
+
+    def __init__(self, registries: Mapping[str, CollectorRegistry]) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric once, with the samples of all deployments."""
+        found: dict[str, Metric] = {}
+        for name, registry in self._registries.items():
+            for metric in registry.collect():
+                its = found.get(metric.name)
+                if its is None:
+                    its = Metric(metric.name, metric.documentation, metric.type)
+                    found[metric.name] = its
+                its.samples += [
+                    one._replace(labels={_LABEL: name, **one.labels}) for one in metric.samples
+                ]
+        yield from found.values()
