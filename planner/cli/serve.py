@@ -58,6 +58,11 @@ class _BeforeEngineArguments(click.Command):
 )
 @click.option("--sla", default="ttft=200ms,itl=20ms", show_default=True, help="Targets to keep.")
 @click.option("--http-port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the planner's /metrics, and of /targets for Prometheus.  [default: none]",
+)
 @click.option("--namespace", default="planner", show_default=True)
 @click.option(
     "--max-gpus",

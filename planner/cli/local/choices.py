@@ -35,7 +35,7 @@ _SIMULATED_PROFILE = "llama-3.1-8b-fp8-h200"
 _SIMULATED_COLD_START = "3s"
 _AS_GIVEN = (
     *("namespace", "engine", "engine_arguments", "sla"),
-    *("http_port", "interval", "drain"),
+    *("http_port", "metrics_port", "interval", "drain"),
 )
 
 
@@ -67,6 +67,8 @@ class Choices:
     planner: PlannerMode
     sla: str
     http_port: int
+    metrics_port: int | None
+    """Of the planner; None for no page of its own."""
     max_gpus: int | None
     cold_start: str | None
     """None is measured."""
@@ -122,7 +124,8 @@ def check(choices: Choices) -> None:
     _check_gpus(choices)
     _check_model(choices.model)
     check_engine(choices)
-    _check_port(choices.http_port)
+    _check_port("--http-port", choices.http_port, hint="--http-port 0 takes a free one")
+    _check_metrics_port(choices)
 
 
 def _check_flags_of_engine(given: Mapping[str, Any]) -> None:
@@ -201,11 +204,27 @@ def _check_model(model: Path) -> None:
         raise ConfigError(f"--model {model}: no {_TOKENIZER} in it", hint="use a model's folder")
 
 
-def _check_port(port: int) -> None:
+def _check_metrics_port(choices: Choices) -> None:
+    port = choices.metrics_port
+    if port is None:
+        return
+    if choices.planner is PlannerMode.OFF:
+        raise ConfigError(
+            f"--metrics-port {port} is the planner's, and --planner off leaves it out",
+            hint="--planner observe",
+        )
+    if port == choices.http_port:
+        raise ConfigError(
+            f"--metrics-port {port}: --http-port is the same", hint="name another port"
+        )
+    _check_port("--metrics-port", port, hint="name another port")
+
+
+def _check_port(flag: str, port: int, *, hint: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            message = f"--http-port {port}: {(error.strerror or str(error)).lower()}"
-            raise ConfigError(message, hint="--http-port 0 takes a free one") from None
+            message = f"{flag} {port}: {(error.strerror or str(error)).lower()}"
+            raise ConfigError(message, hint=hint) from None

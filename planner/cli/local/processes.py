@@ -73,6 +73,8 @@ def planner_command(choices: Choices) -> list[str]:
     """Return the command of the planner, which acts only where that was asked for."""
     command = [sys.executable, "-m", "planner", "-v", "run", f"--state-dir={choices.state}"]
     command += [f"--sla={choices.sla}", f"--interval={choices.interval}"]
+    if choices.metrics_port is not None:
+        command.append(f"--metrics-port={choices.metrics_port}")
     if choices.gpu_budget is not None:
         command.append(f"--max-gpus={choices.gpu_budget}")
     return command if choices.planner is PlannerMode.APPLY else [*command, "--observe"]

@@ -22,6 +22,9 @@ REFUSED = [
     pytest.param("--prefill x", "'--prefill': 'x' is not a valid integer", id="not a number"),
     pytest.param("--decode 0", "'--decode': 0 is not in the range", id="too few"),
     pytest.param("--http-port 70000", "is not in the range 0<=x<=65535", id="no port"),
+    pytest.param("--metrics-port 0", "is not in the range 1<=x<=65535", id="any port"),
+    pytest.param("--planner off --metrics-port 9400", "--planner off leaves it out", id="no page"),
+    pytest.param("--http-port 19 --metrics-port 19", "--http-port is the same", id="same port"),
     pytest.param("--namespace a/b", "--namespace 'a/b': 1 to 64 letters", id="namespace"),
     pytest.param("--engine warp", "'warp' is not one of 'simulated', 'vllm'", id="engine"),
     pytest.param("--engine vllm", "--engine vllm needs a model", id="vLLM without a model"),
@@ -68,10 +71,11 @@ def taken_port() -> Iterator[int]:
 def test_a_port_in_use_is_refused(
     taken_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["serve", "--state-dir", str(tmp_path / "state"), "--http-port", str(taken_port)])
-
-    assert code == 2
-    assert f"--http-port {taken_port}: address already in use" in capsys.readouterr().err
+    for flags in (["--http-port"], ["--http-port", "0", "--metrics-port"]):
+        state = str(tmp_path / "state")
+        assert main(["serve", "--state-dir", state, *flags, str(taken_port)]) == 2
+        told = capsys.readouterr().err
+        assert f"{flags[-1]} {taken_port}: address already in use" in told
 
 
 def test_a_folder_that_cannot_be_made_is_refused(
