@@ -9,10 +9,14 @@ from runtime.stream.inbound import InboundStream
 class Call:
     """A request that an instance has accepted; its response goes to the sink."""
 
-    __slots__ = ("_stream", "instance_id")
+    __slots__ = ("_stream", "cached_tokens", "instance_id")
 
-    def __init__(self, instance_id: int, stream: InboundStream) -> None:
+    def __init__(
+        self, instance_id: int, stream: InboundStream, *, cached_tokens: int | None = None
+    ) -> None:
         self.instance_id = instance_id
+        self.cached_tokens = cached_tokens
+        """Prompt tokens that the routing expected to be cached there; None if it did not look."""
         self._stream = stream
 
     @property

@@ -1,20 +1,20 @@
 """Sends requests to the instances of one endpoint, chosen by a strategy."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from runtime.call import Call, Deadline
-from runtime.connections import Connections
+from runtime.connections import Closable, Connections
 from runtime.context import Context
 from runtime.dispatch import Dispatch, Outgoing
 from runtime.errors import Draining, NoInstances, NoResponders, RuntimeFault, StreamBroken
 from runtime.instance import InstanceRecord
 from runtime.instances import Instances
 from runtime.response import ResponseBuffer, ResponseStream
-from runtime.router.strategy import Strategy
+from runtime.router.strategy import Placement, PromptStrategy, Strategy
 from runtime.stream.inbound import Sink
 
 MAX_ATTEMPTS = 3
@@ -26,7 +26,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Client:
     """Requests to one endpoint; made by `Endpoint.client`. Open until the runtime closes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - parts, put together in one place
         self,
         connections: Connections,
         name: str,
@@ -35,13 +35,16 @@ class Client:
         instances: Instances,
         strategy: Strategy,
         instance_id: int | None,
+        follower: Closable | None = None,
     ) -> None:
         self._connections = connections
         self._name = name
         self._dispatch = dispatch
         self._instances = instances
         self._strategy = strategy
+        self._placing = strategy if isinstance(strategy, PromptStrategy) else None
         self._instance_id = instance_id
+        self._follower = follower
 
     @property
     def instances(self) -> tuple[InstanceRecord, ...]:
@@ -61,7 +64,7 @@ class Client:
         """Return once *count* instances are ready; NoInstances after *timeout* seconds."""
         await self._instances.wait(count, timeout=timeout)
 
-    async def open(
+    async def open(  # noqa: PLR0913 - independent and optional
         self,
         payload: bytes,
         sink: Sink,
@@ -70,11 +73,13 @@ class Client:
         timeout: float | None = None,
         instance_id: int | None = None,
         exclude: Collection[int] = (),
+        token_ids: Sequence[int] | None = None,
     ) -> Call:
         """Send *payload* (msgpack) and return once an instance has accepted it.
 
         The deadline is *timeout* seconds away; *instance_id* admits that instance alone and
         *exclude* none of those. Instances that are gone, draining or silent are passed over.
+        *token_ids* is the prompt, for a strategy that looks at it.
         Raises NoInstances, DeadlineExceeded, or the fault with which the request was refused.
         """
         request = Outgoing(
@@ -84,11 +89,11 @@ class Client:
         wanted = self._instance_id if instance_id is None else instance_id
         fault: RuntimeFault = NoInstances(f"{self._name}: no instance is ready")
         for _ in range(MAX_ATTEMPTS):
-            record = self._choose(wanted, tried)
+            record, placement = self._choose(wanted, tried, token_ids)
             if record is None:
                 break
             try:
-                return await self._dispatch.send(request, record)
+                return await self._dispatch.send(request, record, placement=placement)
             except _ELSEWHERE as found:
                 fault = found
                 tried.add(record.instance_id)
@@ -104,6 +109,7 @@ class Client:
         timeout: float | None = None,
         instance_id: int | None = None,
         exclude: Collection[int] = (),
+        token_ids: Sequence[int] | None = None,
         response_type: Any = Any,
     ) -> ResponseStream:
         """Send *request* and return its response, whose items are decoded as *response_type*.
@@ -119,6 +125,7 @@ class Client:
             timeout=_sooner(timeout, context.remaining() if context else None),
             instance_id=instance_id,
             exclude=exclude,
+            token_ids=token_ids,
         )
         if context is not None:
             buffer.at_end(context.follow(call.stop, call.kill))
@@ -159,14 +166,23 @@ class Client:
     async def close(self) -> None:
         """Stop following the instances; calls that are open go on."""
         self._connections.remove(self)
+        if self._follower is not None:
+            await self._follower.close()
         await self._instances.close()
 
-    def _choose(self, instance_id: int | None, tried: Collection[int]) -> InstanceRecord | None:
+    def _choose(
+        self, instance_id: int | None, tried: Collection[int], token_ids: Sequence[int] | None
+    ) -> tuple[InstanceRecord | None, Placement | None]:
         if instance_id is not None:
             named = self._instances.named(instance_id)
-            return named[0] if named and instance_id not in tried else None
+            return (named[0] if named and instance_id not in tried else None), None
         candidates = self._instances.candidates(tried)
-        return self._strategy.choose(candidates, self._dispatch.in_flight) if candidates else None
+        if not candidates:
+            return None, None
+        if token_ids is not None and self._placing is not None:
+            placement = self._placing.place(candidates, token_ids)
+            return placement.record, placement
+        return self._strategy.choose(candidates, self._dispatch.in_flight), None
 
 
 def _sooner(timeout: float | None, remaining: float | None) -> float | None:

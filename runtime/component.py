@@ -16,7 +16,10 @@ from runtime.instance import (
 )
 from runtime.instances import Instances
 from runtime.invocation import Handler
-from runtime.router.strategy import StrategyName, make_strategy
+from runtime.router.kv.cost import KvSettings
+from runtime.router.kv.follower import KvFollower
+from runtime.router.kv.router import KvRouter
+from runtime.router.strategy import Strategy, StrategyName, make_strategy
 from runtime.serving import ServedEndpoint
 
 
@@ -64,25 +67,44 @@ class Endpoint:
         *,
         instance_id: int | None = None,
         rng: Random | None = None,
+        kv: KvSettings | None = None,
     ) -> Client:
         """Return a client that knows the instances of now and follows them.
 
         *instance_id* is the one that every call without another goes to, as strategy "direct"
-        needs. *rng* is what "random" and "least_loaded" draw from.
+        needs. *rng* is what strategies draw from; *kv* are the settings of the one of that name.
         """
-        chooser = make_strategy(strategy, rng)
+        chooser = make_strategy(strategy, rng, kv=kv)
         streams = await self._connections.streams()
         prefix = instance_prefix(self.namespace, self.component, self.name)
+        instances = Instances(await self._connections.store.watch(prefix))
         client = Client(
             self._connections,
             f"{self.namespace}/{self.component}/{self.name}",
             dispatch=Dispatch(self._connections, streams),
-            instances=Instances(await self._connections.store.watch(prefix)),
+            instances=instances,
             strategy=chooser,
             instance_id=instance_id,
+            follower=await self._follow(chooser, instances),
         )
         self._connections.add(client)
         return client
+
+    async def _follow(self, strategy: Strategy, instances: Instances) -> KvFollower | None:
+        """Let *strategy* know what the instances have cached, if it asks for that."""
+        if not isinstance(strategy, KvRouter):
+            return None
+        try:
+            return await KvFollower.start(
+                self._connections.plane,
+                strategy,
+                namespace=self.namespace,
+                component=self.component,
+                instances=instances,
+            )
+        except BaseException:
+            await instances.close()
+            raise
 
 
 class Component:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from runtime.connections import Connections
 from runtime.errors import DeadlineExceeded, NoResponders, RuntimeFault
 from runtime.frames import RequestHeader, encode_request
 from runtime.instance import InstanceRecord
+from runtime.router.strategy import Placement
 from runtime.stream.inbound import Sink
 from runtime.stream.server import StreamServer
 
@@ -47,18 +48,23 @@ class Dispatch:
         self._lines: WeakValueDictionary[int, InboundConnection] = WeakValueDictionary()
         self.in_flight: Mapping[int, int] = MappingProxyType(self._in_flight)
 
-    async def send(self, request: Outgoing, record: InstanceRecord) -> Call:
+    async def send(
+        self, request: Outgoing, record: InstanceRecord, *, placement: Placement | None = None
+    ) -> Call:
         """Return the call once *record* has accepted *request*; else nothing of it is left.
+
+        A *placement* is told the first item and the end of the call.
 
         Raises NoResponders for an instance that is gone or silent, StreamBroken for one that goes
         meanwhile, Draining, DeadlineExceeded, InvalidRequest, and any fault of its refusal.
         """
         prologue: asyncio.Future[RuntimeFault | None]
         prologue = asyncio.get_running_loop().create_future()
+        sink = request.sink if placement is None else _FirstItem(request.sink, placement.started)
         stream = self._streams.expect(
-            request.sink,
+            sink,
             opened=partial(_settle, prologue),
-            ended=partial(self._release, record.instance_id),
+            ended=partial(self._release, record.instance_id, placement),
         )
         line = self._lines.get(record.instance_id)
         if line is not None and not line.lost.is_set():
@@ -74,7 +80,8 @@ class Dispatch:
             self._lines[record.instance_id] = stream.line
         if left is not None:
             stream.expire_in(left + _GRACE_SECONDS)
-        return Call(record.instance_id, stream)
+        cached_tokens = None if placement is None else placement.cached_tokens
+        return Call(record.instance_id, stream, cached_tokens=cached_tokens)
 
     async def _accepted(
         self,
@@ -107,10 +114,30 @@ class Dispatch:
     def _take(self, instance_id: int) -> None:
         self._in_flight[instance_id] = self._in_flight.get(instance_id, 0) + 1
 
-    def _release(self, instance_id: int) -> None:
+    def _release(self, instance_id: int, placement: Placement | None) -> None:
+        if placement is not None:
+            placement.end()
         self._in_flight[instance_id] -= 1
         if not self._in_flight[instance_id]:
             del self._in_flight[instance_id]
+
+
+class _FirstItem:
+    """A sink that tells of the first item on its way to another."""
+
+    __slots__ = ("_sink", "_started", "on_end")
+
+    def __init__(self, sink: Sink, started: Callable[[], None]) -> None:
+        self._sink = sink
+        self._started: Callable[[], None] | None = started
+        self.on_end = sink.on_end
+
+    def on_data(self, body: bytes) -> None:
+        """Pass *body* on."""
+        if self._started is not None:
+            self._started()
+            self._started = None
+        self._sink.on_data(body)
 
 
 async def _first_word(

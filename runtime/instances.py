@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import msgspec
 
@@ -72,6 +72,13 @@ class Instances:
         except TimeoutError:
             found = len(self._ready)
             raise NoInstances(f"{found} of {count} instances within {timeout:g} s") from None
+
+    async def changes(self) -> AsyncIterator[tuple[InstanceRecord, ...]]:
+        """Yield `all`, now and after changes; several at once are one."""
+        while True:
+            changed = self._changed
+            yield self.all
+            await changed.wait()
 
     async def close(self) -> None:
         """Stop following."""

@@ -78,7 +78,7 @@ class Subscription(Protocol):
 
 
 class RequestPlane(Protocol):
-    """One-way delivery of a request to exactly one named instance."""
+    """Requests to exactly one named instance, and news to all who listen; both one-way."""
 
     @property
     def healthy(self) -> bool:
@@ -96,6 +96,21 @@ class RequestPlane(Protocol):
 
         Raises NoResponders at once when nobody serves *subject*, MessagingUnavailable within a
         second while the plane is away, DeadlineExceeded after *timeout* seconds.
+        """
+        ...
+
+    async def subscribe(self, subject: str, receive: Callable[[bytes], None]) -> Subscription:
+        """Call *receive*, which does not raise, with every message published on *subject*.
+
+        Those of one publisher come in order; some are missing after the plane was away.
+        """
+        ...
+
+    async def publish(self, subject: str, message: bytes) -> None:
+        """Send *message* to all who subscribed to *subject*, be it nobody.
+
+        Raises MessagingUnavailable within a second while the plane is away, InvalidRequest for
+        too large a message; else it may still be lost.
         """
         ...
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from runtime.http.connection import Handler
 from runtime.http.message import Request, Response, json_response
 from runtime.http.routes import Routes
 from runtime.http.server import HttpServer
@@ -28,11 +29,21 @@ def add_exposition(routes: Routes, registry: CollectorRegistry, health: Health) 
 
 
 async def serve_metrics(
-    registry: CollectorRegistry, health: Health, *, host: str = "127.0.0.1", port: int = 0
+    registry: CollectorRegistry,
+    health: Health,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    also: Mapping[str, Handler] | None = None,
 ) -> HttpServer:
-    """Return a server that shows the two pages; raises OSError when the address is taken."""
+    """Return a server that shows the two pages, and *also* others by their path.
+
+    Raises OSError when the address is taken.
+    """
     routes = Routes()
     add_exposition(routes, registry, health)
+    for path, handler in (also or {}).items():
+        routes.add("GET", path, handler)
     server = HttpServer(routes)
     await server.start(host, port)
     return server

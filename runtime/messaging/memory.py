@@ -18,6 +18,7 @@ class MemoryExchange:
     def __init__(self) -> None:
         self.available = True
         self._served: dict[str, deque[MemorySubscription]] = {}
+        self._heard: dict[str, list[MemoryHearing]] = {}
 
     def attach(self, subscription: "MemorySubscription") -> None:
         """Deliver to *subscription* from here on."""
@@ -38,6 +39,21 @@ class MemoryExchange:
         served[-1].receive(message)
         return True
 
+    def hear(self, hearing: "MemoryHearing") -> None:
+        """Let *hearing* receive what is published from here on."""
+        self._heard.setdefault(hearing.subject, []).append(hearing)
+
+    def ignore(self, hearing: "MemoryHearing") -> None:
+        """Let it receive nothing more; twice is fine."""
+        heard = self._heard.get(hearing.subject)
+        if heard is not None and hearing in heard:
+            heard.remove(hearing)
+
+    def publish(self, subject: str, message: bytes) -> None:
+        """Hand *message* to all who listen to *subject*."""
+        for hearing in tuple(self._heard.get(subject, ())):
+            hearing.receive(message)
+
 
 class MemorySubscription:
     """One handler on one subject."""
@@ -55,12 +71,28 @@ class MemorySubscription:
         self._exchange.detach(self)
 
 
+class MemoryHearing:
+    """One listener to what is published on one subject."""
+
+    def __init__(
+        self, exchange: MemoryExchange, subject: str, *, receive: Callable[[bytes], None]
+    ) -> None:
+        self.subject = subject
+        self.receive = receive
+        self._exchange = exchange
+        exchange.hear(self)
+
+    async def close(self) -> None:
+        """Take nothing new."""
+        self._exchange.ignore(self)
+
+
 class MemoryPlane:
     """One process' connection to an exchange."""
 
     def __init__(self, exchange: MemoryExchange | None = None) -> None:
         self._exchange = exchange if exchange is not None else MemoryExchange()
-        self._subscriptions: list[MemorySubscription] = []
+        self._subscriptions: list[MemorySubscription | MemoryHearing] = []
         self._handlers = Handlers()
         self._closed = False
 
@@ -82,6 +114,19 @@ class MemoryPlane:
         self._require()
         if not self._exchange.deliver(subject, message):
             raise NoResponders(f"nobody serves {subject}")
+        await asyncio.sleep(0)
+
+    async def subscribe(self, subject: str, receive: Callable[[bytes], None]) -> MemoryHearing:
+        """Call *receive* with every message published on *subject*. Raises MessagingUnavailable."""
+        self._require()
+        hearing = MemoryHearing(self._exchange, subject, receive=receive)
+        self._subscriptions.append(hearing)
+        return hearing
+
+    async def publish(self, subject: str, message: bytes) -> None:
+        """Send *message* to all who listen. Raises MessagingUnavailable."""
+        self._require()
+        self._exchange.publish(subject, message)
         await asyncio.sleep(0)
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The request plane over NATS: one subject per instance, the reply is the acceptance."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from nats.aio.msg import Msg
@@ -17,13 +18,15 @@ _DRAIN_SECONDS = 1.0
 _ACCEPTED = b""
 
 
-class NatsServing:
-    """One handler on one subject, until closed."""
+class NatsListening:
+    """One callback on one subject, until closed; *group* shares messages among its members."""
 
-    def __init__(self, link: NatsLink, handlers: Handlers, *, handler: Handler) -> None:
+    def __init__(
+        self, link: NatsLink, receive: Callable[[Msg], Awaitable[None]], *, group: str
+    ) -> None:
         self._link = link
-        self._handlers = handlers
-        self._handler = handler
+        self._receive = receive
+        self._group = group
         self._subscription: NatsSubscription | None = None
 
     async def start(self, subject: str) -> None:
@@ -32,8 +35,9 @@ class NatsServing:
         client = self._link.client
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                # A queue group of one name: exactly one of those that serve a subject gets it.
-                self._subscription = await client.subscribe(subject, queue="one", cb=self._receive)
+                self._subscription = await client.subscribe(
+                    subject, queue=self._group, cb=self._receive
+                )
                 # The client lets a ping overtake what it has not written yet, so the answer to
                 # the first one proves nothing about the subscription; that to the second does.
                 await client.flush()
@@ -56,13 +60,6 @@ class NatsServing:
             # The server went away meanwhile: there is nothing left to arrive.
             pass
 
-    async def _receive(self, message: Msg) -> None:
-        try:
-            await message.respond(_ACCEPTED)
-        except NatsError:
-            return  # not accepted, so not handled: its sender tries elsewhere
-        self._handlers.start(self._handler, message.data)
-
 
 class NatsPlane:
     """A connection to NATS that serves and sends."""
@@ -81,11 +78,34 @@ class NatsPlane:
         """Whether the server is connected."""
         return self.link.healthy
 
-    async def serve(self, subject: str, handler: Handler) -> NatsServing:
+    async def serve(self, subject: str, handler: Handler) -> NatsListening:
         """Call *handler* with every message sent to *subject*. Raises MessagingUnavailable."""
-        serving = NatsServing(self.link, self._handlers, handler=handler)
+
+        async def receive(message: Msg) -> None:
+            try:
+                await message.respond(_ACCEPTED)
+            except NatsError:
+                return  # not accepted, so not handled: its sender tries elsewhere
+            self._handlers.start(handler, message.data)
+
+        # A queue group of one name: exactly one of those that serve a subject gets it.
+        serving = NatsListening(self.link, receive, group="one")
         await serving.start(subject)
         return serving
+
+    async def subscribe(self, subject: str, receive: Callable[[bytes], None]) -> NatsListening:
+        """Call *receive* with every message published on *subject*. Raises MessagingUnavailable."""
+
+        async def take(message: Msg) -> None:
+            receive(message.data)
+
+        listening = NatsListening(self.link, take, group="")
+        await listening.start(subject)
+        return listening
+
+    async def publish(self, subject: str, message: bytes) -> None:
+        """Send *message* to all who listen. Raises MessagingUnavailable, InvalidRequest."""
+        await self.link.publish(subject, message)
 
     async def send(self, subject: str, message: bytes, *, timeout: float) -> None:
         """Deliver *message*; returns once accepted.

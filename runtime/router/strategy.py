@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from runtime.instance import InstanceRecord
 from runtime.router.direct import Direct
+from runtime.router.kv.cost import KvSettings
+from runtime.router.kv.router import KvRouter
 from runtime.router.least_loaded import LeastLoaded
 from runtime.router.random import RandomChoice
 from runtime.router.round_robin import RoundRobin
 
-StrategyName = Literal["round_robin", "random", "least_loaded", "direct"]
+StrategyName = Literal["round_robin", "random", "least_loaded", "kv", "direct"]
 
 
 class Strategy(Protocol):
@@ -26,8 +28,44 @@ class Strategy(Protocol):
         ...
 
 
-def make_strategy(name: StrategyName, rng: Random | None = None) -> Strategy:
-    """Return a new strategy *name*; *rng* is what it draws from. ValueError for unknown names."""
+class Placement(Protocol):
+    """One request where a strategy has put it, and counted there until it ends."""
+
+    @property
+    def record(self) -> InstanceRecord:
+        """The instance."""
+        ...
+
+    @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that the strategy expects to be cached there."""
+        ...
+
+    def started(self) -> None:
+        """Take note of the first item of the response."""
+        ...
+
+    def end(self) -> None:
+        """Take note that the request is gone from there, however it ended; twice is fine."""
+        ...
+
+
+@runtime_checkable
+class PromptStrategy(Strategy, Protocol):
+    """A strategy that also looks at prompts."""
+
+    def place(self, candidates: Sequence[InstanceRecord], token_ids: Sequence[int]) -> Placement:
+        """Choose one of *candidates*, at least one by ascending id, for a prompt."""
+        ...
+
+
+def make_strategy(
+    name: StrategyName, rng: Random | None = None, *, kv: KvSettings | None = None
+) -> Strategy:
+    """Return a new strategy *name*; *rng* is what it draws from. ValueError for unknown names.
+
+    *kv* are the settings of the strategy of that name.
+    """
     draw = rng or SystemRandom()
     match name:
         case "round_robin":
@@ -36,6 +74,9 @@ def make_strategy(name: StrategyName, rng: Random | None = None) -> Strategy:
             return RandomChoice(draw)
         case "least_loaded":
             return LeastLoaded(draw)
+        case "kv":
+            return KvRouter(kv or KvSettings(), draw)
         case "direct":
             return Direct()
-    raise ValueError(f"strategy {name!r}: expected round_robin, random, least_loaded or direct")
+    names = ", ".join(get_args(StrategyName))
+    raise ValueError(f"strategy {name!r}: expected one of {names}")

@@ -203,6 +203,60 @@ async def test_closing_cancels_the_handlers_that_still_run(planes, subject):
     assert cancelled.is_set()
 
 
+class Heard:
+    """What a subscriber receives."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+
+    def __call__(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len(self.messages) < count:  # noqa: ASYNC110 - receivers are plain functions
+                await asyncio.sleep(0.002)
+
+
+async def test_what_is_published_reaches_all_who_listen_in_order(planes, subject):
+    first, second = planes
+    heard, also = Heard(), Heard()
+    await first.subscribe(subject, heard)
+    await second.subscribe(subject, also)
+    sent = [str(number).encode() for number in range(100)]
+    for each in sent:
+        await first.publish(subject, each)
+    await heard.until(100)
+    await also.until(100)
+    assert heard.messages == also.messages == sent
+
+
+async def test_nobody_has_to_listen_and_who_stops_hears_no_more(planes, subject):
+    publisher, listener = planes
+    await publisher.publish(subject, b"lost")
+    heard, still = Heard(), Heard()
+    leaving = await listener.subscribe(subject, heard)
+    await listener.subscribe(subject, still)
+    await publisher.publish(subject, b"1")
+    await heard.until(1)
+    await leaving.close()
+    await leaving.close()
+    await publisher.publish(subject, b"2")
+    await still.until(2)
+    assert heard.messages == [b"1"]
+
+
+async def test_news_are_no_requests(planes, subject):
+    listener, client = planes
+    await listener.subscribe(subject + ".news", Heard())
+    inbox = Inbox()
+    await listener.serve(subject, inbox)
+    await client.publish(subject + ".news", b"news")
+    await client.send(subject, b"request", timeout=PATIENCE)
+    await inbox.wait(1)
+    assert inbox.messages == [b"request"]
+
+
 async def test_a_closed_plane_refuses(planes, subject):
     server, client = planes
     assert client.healthy
@@ -216,3 +270,7 @@ async def test_a_closed_plane_refuses(planes, subject):
         await client.send(subject, b"1", timeout=PATIENCE)
     with pytest.raises(MessagingUnavailable):
         await client.serve(subject, Inbox())
+    with pytest.raises(MessagingUnavailable):
+        await client.subscribe(subject, Heard())
+    with pytest.raises(MessagingUnavailable):
+        await client.publish(subject, b"1")
