@@ -4,6 +4,7 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; a test comp
 this program would write.
 """
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ sys.path.insert(0, str(DOCS))
 
 import worked_example  # noqa: E402 - a file beside this one
 
+import planner  # noqa: E402
 from planner.cli import exits, meanings  # noqa: E402
 from planner.cli.main import program  # noqa: E402
 from planner.config import Settings  # noqa: E402
@@ -83,6 +85,29 @@ def reasons() -> str:
     )
 
 
+def python_names() -> str:
+    """Return the table of the library's names, with how each function is called."""
+    rows = [(f"`{_signature(name)}`", _first_sentence(name)) for name in planner.__all__]
+    return table(("name", "what it is"), rows)
+
+
+def _signature(name: str) -> str:
+    found = getattr(planner, name)
+    if not inspect.isfunction(found):
+        return name
+    given = inspect.signature(found).parameters.values()
+    told = [f"{one.name}=..." if one.default is not one.empty else one.name for one in given]
+    named = [place for place, one in enumerate(given) if one.kind is one.KEYWORD_ONLY]
+    if named:
+        told.insert(named[0], "*")
+    return f"{name}({', '.join(told)})"
+
+
+def _first_sentence(name: str) -> str:
+    text = " ".join((inspect.getdoc(getattr(planner, name)) or "").partition("\n\n")[0].split())
+    return text.partition(". ")[0].rstrip(".").replace("|", "\\|")
+
+
 def frontend_metrics() -> str:
     """Return the table of what a frontend tells."""
     metrics = FrontendMetrics(Targets(), namespace="")
@@ -131,6 +156,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "reasons": reasons,
     "settings": settings,
+    "python-names": python_names,
     "frontend-metrics": frontend_metrics,
     "worker-metrics": worker_metrics,
     "planner-metrics": planner_metrics,

@@ -8,6 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planner.api.runs import Simulation as Simulation
+    from planner.api.simulation import simulate as simulate
+    from planner.api.sizing import Recommendation as Recommendation
+    from planner.api.sizing import recommend as recommend
     from planner.core.decide import decide as decide
     from planner.core.observation import Observation as Observation
     from planner.core.plan import Plan as Plan
@@ -19,30 +23,36 @@ if TYPE_CHECKING:
     from planner.core.sla import Sla as Sla
     from planner.core.state import PolicyState as PolicyState
     from planner.core.workload import Workload as Workload
+    from planner.errors import PlannerError as PlannerError
     from planner.profiles import load_profile as load_profile
     from planner.sim.backtest import backtest as backtest
     from planner.sim.oracle import oracle as oracle
     from planner.sim.run import Scenario as Scenario
-    from planner.sim.run import simulate as simulate
     from planner.sim.score import score as score
+    from planner.traces import Trace as Trace
 
 _HOMES = {
     "Observation": "planner.core.observation",
     "Plan": "planner.core.plan",
+    "PlannerError": "planner.errors",
     "PolicyConfig": "planner.core.policy",
     "PolicyState": "planner.core.state",
     "Profile": "planner.core.profile",
+    "Recommendation": "planner.api.sizing",
     "Role": "planner.core.role",
     "Scenario": "planner.sim.run",
+    "Simulation": "planner.api.runs",
     "Sizing": "planner.core.sizing",
     "Sla": "planner.core.sla",
+    "Trace": "planner.traces",
     "Workload": "planner.core.workload",
     "backtest": "planner.sim.backtest",
     "decide": "planner.core.decide",
     "load_profile": "planner.profiles",
     "oracle": "planner.sim.oracle",
+    "recommend": "planner.api.sizing",
     "score": "planner.sim.score",
-    "simulate": "planner.sim.run",
+    "simulate": "planner.api.simulation",
     "size": "planner.core.sizing",
 }
 

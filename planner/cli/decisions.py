@@ -5,22 +5,12 @@ from datetime import UTC, datetime
 
 from planner.core.encoding import encoded
 from planner.core.explain import sentence
-from planner.core.plan import Decision, Gpus, Plan, Reason, Step
+from planner.core.plan import Decision, Gpus, Plan, Step
 from planner.core.policy import Bounds
 from planner.core.role import Role
-from planner.core.sla import Sla
 from planner.core.units import format_share
 
 Document = dict[str, object]
-
-
-def sla_document(sla: Sla) -> Document:
-    """Return *sla* with its targets in milliseconds, None where one is not judged."""
-    return {
-        "ttft_ms": _milliseconds(sla.ttft_seconds),
-        "itl_ms": _milliseconds(sla.itl_seconds),
-        "attainment": sla.attainment,
-    }
 
 
 def plan_document(plan: Plan) -> Document:
@@ -86,17 +76,6 @@ def foreseen_lines(decision: Decision) -> list[str]:
     return [f"      {'attains':<11}{told}"] if told else []
 
 
-def warm_spares(decision: Decision) -> Step | None:
-    """Return the step by which *decision* holds replicas for bursts to come, if it has one.
-
-    A single one is no more than what rounding up makes of it.
-    """
-    for step in decision.steps:
-        if step.reason is Reason.BURSTS and step.inputs.get("warm_spares", 0) > 1:
-            return step
-    return None
-
-
 def spares_lines(spares: Mapping[Role, Step], bounds: Mapping[Role, Bounds]) -> list[str]:
     """Return what an operator is to know about a load that needs warm *spares*, if it does.
 
@@ -128,7 +107,3 @@ def gpus_line(gpus: Gpus) -> str:
 def moment(at: float) -> str:
     """Return the wall time *at*, seconds since the epoch, as local date and time."""
     return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1e3, 6)

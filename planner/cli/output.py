@@ -1,22 +1,20 @@
 """What commands print: results on stdout as a table or as JSON, everything else on stderr."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from planner.api.document import versioned
 from planner.cli.logs import is_quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-SCHEMA_VERSION = "1"
 WIDTH = 100
 """Columns that a table may use where the terminal does not say."""
 
@@ -48,7 +46,7 @@ def is_interactive(stream: TextIO) -> bool:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Print *document* on stdout, led by its schema version; NaN and infinities become null."""
-    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **plain(document)}, allow_nan=False))
+    click.echo(json.dumps(versioned(document), allow_nan=False))
 
 
 def print_table(
@@ -93,21 +91,6 @@ def notice(text: str) -> None:
     """Tell the user something that is not the result: on stderr, and not under -q."""
     if not is_quiet():
         click.echo(text, err=True)
-
-
-def plain(value: object) -> Any:
-    """Return *value* as what JSON knows: dataclasses become objects, non-finite numbers null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Iterable):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _console() -> "Console":

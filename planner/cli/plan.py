@@ -80,7 +80,8 @@ async def _watched(
 
 
 def _print_document(found: "Preview", act: str | None) -> None:
-    from planner.cli.decisions import moves, plan_document, sla_document
+    from planner.api.document import sla_document
+    from planner.cli.decisions import moves, plan_document
 
     plan = found.plan
     added, drained = moves(plan)
@@ -99,7 +100,8 @@ def _print_document(found: "Preview", act: str | None) -> None:
 
 
 def _print_report(found: "Preview") -> None:
-    from planner.cli.decisions import decision_line, foreseen_lines, spares_lines, warm_spares
+    from planner.api.spares import warm_spares
+    from planner.cli.decisions import decision_line, foreseen_lines, spares_lines
     from planner.core.explain import explain
     from planner.core.units import format_duration
 

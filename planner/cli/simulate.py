@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from planner.cli.output import notice, output_option
+from planner.cli.output import notice, output_option, print_json
 from planner.cli.shaping import shaping_options
 from planner.cli.sim.options import simulation_options
 
@@ -20,16 +20,16 @@ def command(**given: Any) -> None:
     can be given to a fixed fleet and to the rules of other autoscalers, and be compared with what
     perfect foresight would need.
     """
-    from planner.cli.sim.document import print_document
+    from planner.cli.sim.asked import simulated
     from planner.cli.sim.page import print_page
-    from planner.cli.sim.runs import run_all
-    from planner.cli.sim.setting import setting
 
-    runs = run_all(setting(given))
+    runs = simulated(given)
     if given["report"] is not None:
         from planner.cli.sim.report import write_report
 
         write_report(given["report"], runs)
         notice(f"report: {given['report']}")
-    show = print_document if given["output"] == "json" else print_page
-    show(runs)
+    if given["output"] == "json":
+        print_json(runs.to_dict())
+    else:
+        print_page(runs)

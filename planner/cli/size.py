@@ -7,9 +7,8 @@ import click
 from planner.cli.output import output_option, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from planner.api.sizing import Recommendation
     from planner.core.sizing import Sizing
-    from planner.core.sla import Sla
-    from planner.core.workload import Workload
 
 
 @click.command()
@@ -40,78 +39,35 @@ if TYPE_CHECKING:
 @output_option
 def command(**given: Any) -> None:
     """Print the fewest GPUs that hold a steady load within the SLA."""
-    from dataclasses import replace
-
-    from planner.core.policy import AGGREGATED, DISAGGREGATED
-    from planner.core.sizing import size, with_long_prompts
+    from planner.api.sizing import recommend
     from planner.core.sla import Sla
     from planner.core.units import parse_rate
-    from planner.core.workload import Workload
-    from planner.profiles import load_profile
 
-    sla, rate, isl = Sla.parse(given["sla"]), given["rate"], given["isl"]
-    rate_rps = parse_rate(rate, what=f"--rate {rate}", hint="--rate {}")
-    load = Workload(rate_rps=rate_rps, isl=isl, osl=given["osl"])
-    if given["isl_p99"] is not None:
-        load = with_long_prompts(load, given["isl_p99"])
-    profile = load_profile(given["profile"])
-    if given["gpu_price"] is not None:
-        profile = replace(profile, gpu_price_per_hour=given["gpu_price"])
-    topologies = {"disaggregated": DISAGGREGATED, "aggregated": AGGREGATED}
-    sizing = size(profile, sla, load, roles=topologies.get(given["roles"]))
-    if given["output"] == "json":
-        _print_document(sla, load, sizing, profile=given["profile"])
-    else:
-        _print_report(sla, load, sizing, profile=given["profile"])
-
-
-def _print_document(sla: "Sla", load: "Workload", sizing: "Sizing", *, profile: str) -> None:
-    from planner.cli.decisions import sla_document
-
-    print_json(
-        {
-            "profile": profile,
-            "sla": sla_document(sla),
-            "workload": _workload_document(load),
-            **_fleet_document(sizing),
-            "notes": sizing.notes,
-            "alternative": sizing.alternative and _fleet_document(sizing.alternative),
-        }
+    rate = given["rate"]
+    found = recommend(
+        given["profile"],
+        Sla.parse(given["sla"]),
+        rate=parse_rate(rate, what=f"--rate {rate}", hint="--rate {}"),
+        isl=given["isl"],
+        osl=given["osl"],
+        isl_p99=given["isl_p99"],
+        gpu_price=given["gpu_price"],
+        topology=given["roles"],
     )
+    if given["output"] == "json":
+        print_json(found.to_dict())
+    else:
+        _print_report(found)
 
 
-def _workload_document(load: "Workload") -> dict[str, float]:
-    document = {"rate_rps": load.rate_rps, "isl": load.isl, "osl": load.osl}
-    return document | ({"isl_p99": load.isl_quantile(0.99)} if load.isl_variance else {})
-
-
-def _fleet_document(sizing: "Sizing") -> dict[str, object]:
-    return {
-        "roles": {
-            role: {
-                "replicas": part.replicas,
-                "parallelism": str(part.parallelism),
-                "gpus": part.gpus,
-                "capacity_rps": part.capacity_rps,
-                "attainment": part.attainment,
-                "attainment_one_fewer": part.one_fewer,
-                "attainment_one_more": part.one_more,
-            }
-            for role, part in sizing.roles.items()
-        },
-        "gpus": sizing.gpus,
-        "cost_per_hour": sizing.cost_per_hour,
-        "attainment": sizing.attainment,
-    }
-
-
-def _print_report(sla: "Sla", load: "Workload", sizing: "Sizing", *, profile: str) -> None:
+def _print_report(found: "Recommendation") -> None:
     from planner.core.units import format_rate, format_share
 
+    load, sizing = found.workload, found.sizing
     lengths = f" (99 % below {load.isl_quantile(0.99):.0f})" if load.isl_variance else ""
     print_line(
         f"{format_rate(load.rate_rps)} of {load.isl:g} tokens in{lengths}, {load.osl:g} out"
-        f"   SLA {sla}   profile {profile}"
+        f"   SLA {found.sla}   profile {found.profile}"
     )
     print_table(
         ["role", "replicas", "each", "GPUs", "one holds", "attainment", "one fewer", "one more"],

@@ -21,8 +21,14 @@ def bundled_profiles() -> tuple[str, ...]:
 def load_profile(name_or_path: str | Path) -> Profile:
     """Return the bundled profile of that name, or the one in a JSON file.
 
-    Raises ProfileError in one line: an unknown name suggests the nearest, a bad file names the
-    path of what is wrong in it.
+    It has what one model does on one kind of GPU: for each parallelism the measured points (times
+    in seconds, lengths in tokens) and the laws fitted to them. Raises ProfileError in one line: an
+    unknown name suggests the nearest, a bad file names the path of what is wrong in it.
+
+    >>> import planner
+    >>> profile = planner.load_profile("llama-3.1-8b-fp8-h200")
+    >>> profile.model, [str(entry.parallelism) for entry in profile.engines]
+    ('nvidia/Llama-3.1-8B-Instruct-FP8', ['tp1'])
     """
     name = str(name_or_path)
     if name in bundled_profiles():

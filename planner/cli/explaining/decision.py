@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from planner.api.document import sla_document
 from planner.cli.decisions import (
     decision_line,
     foreseen_lines,
     gpus_line,
     moment,
     plan_document,
-    sla_document,
     step_line,
 )
 from planner.cli.output import print_json, print_line

@@ -1,7 +1,7 @@
 """The result of a replay on paper."""
 
-from planner.cli.decisions import sla_document
-from planner.cli.output import Cell, plain, print_json, print_line, print_table
+from planner.api.document import plain, sla_document
+from planner.cli.output import Cell, print_json, print_line, print_table
 from planner.core.sla import Sla
 from planner.core.units import format_duration, format_share
 from planner.replay import Report

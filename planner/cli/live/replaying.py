@@ -11,11 +11,12 @@ from typing import TextIO
 
 import numpy as np
 
+from planner.api.document import plain
 from planner.cli.exits import Exit
 from planner.cli.live.progress import shown
 from planner.cli.live.replay_report import print_document, print_report
 from planner.cli.live.stopping import unless
-from planner.cli.output import notice, plain
+from planner.cli.output import notice
 from planner.core.sla import Sla
 from planner.core.units import format_duration, format_share
 from planner.errors import ConfigError, PlannerError

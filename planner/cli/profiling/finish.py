@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from planner.cli.output import Cell, notice, plain, print_json, print_line, print_table
+from planner.api.document import plain
+from planner.cli.output import Cell, notice, print_json, print_line, print_table
 from planner.cli.profiling.found import Found
 from planner.cli.profiling.wanted import Results
 from planner.core.profile import Accuracy, EngineProfile

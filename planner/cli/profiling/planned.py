@@ -1,6 +1,7 @@
 """What a sweep will do, printed before it starts: what fits and why, how many points, how long."""
 
-from planner.cli.output import Cell, plain, print_json, print_line, print_table
+from planner.api.document import plain
+from planner.cli.output import Cell, print_json, print_line, print_table
 from planner.cli.profiling.setting import Setting
 from planner.core.units import format_duration
 from profiler.plan.memory import Verdict

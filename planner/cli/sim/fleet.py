@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from planner.core.policy import PolicyConfig
 from planner.core.role import Role
 from planner.errors import ConfigError
 
@@ -27,13 +26,3 @@ def given_fleet(given: Mapping[str, Any]) -> dict[Role, int]:
             hint=f"--{role} {fleet[role]} --{other} 1",
         )
     return fleet
-
-
-def check_budget(fleet: Mapping[Role, int], config: PolicyConfig) -> None:
-    """Raise ConfigError for a *fleet* that holds more GPUs than *config* allows."""
-    gpus = sum(count * config.gpus_per_replica(role) for role, count in fleet.items())
-    if config.max_gpus is not None and gpus > config.max_gpus:
-        raise ConfigError(
-            f"--max-gpus {config.max_gpus}: the fleet to begin with holds {gpus} GPUs",
-            hint=f"--max-gpus {gpus}",
-        )

@@ -1,14 +1,14 @@
 """What simulations came to, for people: a page for one policy, a table for several."""
 
+from planner.api.figures import PERCENTILES, percentiles
+from planner.api.runs import Run, Simulation
 from planner.cli.decisions import spares_lines
 from planner.cli.output import Cell, print_line, print_table
-from planner.cli.sim.document import PERCENTILES, percentiles
-from planner.cli.sim.runs import Run, Runs
 from planner.core.units import format_duration, format_share
 from planner.sim.result import Floats, SimResult
 
 
-def print_page(runs: Runs) -> None:
+def print_page(runs: Simulation) -> None:
     """Print *runs*: a page about a single one, else a table of all."""
     if len(runs.runs) > 1:
         _print_comparison(runs)
@@ -20,7 +20,7 @@ def print_page(runs: Runs) -> None:
         print_line(line)
 
 
-def window(runs: Runs) -> str:
+def window(runs: Simulation) -> str:
     """Return which arrivals are scored, in words."""
     start = runs.setting.score_from_seconds
     if not start:
@@ -29,7 +29,7 @@ def window(runs: Runs) -> str:
     return f"arrivals from {format_duration(start)} to {end}"
 
 
-def row(run: Run, runs: Runs) -> list[Cell]:
+def row(run: Run, runs: Simulation) -> list[Cell]:
     """Return the figures of *run* in the order of `columns`."""
     score = run.score
     over = runs.over_oracle(run)
@@ -45,7 +45,7 @@ def row(run: Run, runs: Runs) -> list[Cell]:
     ]
 
 
-def columns(runs: Runs) -> list[str]:
+def columns(runs: Simulation) -> list[str]:
     """Return the names of a row's figures."""
     over = [] if runs.oracle is None else ["over oracle"]
     return [
@@ -54,7 +54,7 @@ def columns(runs: Runs) -> list[str]:
     ]  # fmt: skip
 
 
-def oracle_row(runs: Runs) -> list[Cell]:
+def oracle_row(runs: Simulation) -> list[Cell]:
     """Return the oracle's figures as a row; empty when it was not asked for."""
     best = runs.oracle
     if best is None:
@@ -63,7 +63,7 @@ def oracle_row(runs: Runs) -> list[Cell]:
     return ["oracle", *figures, None, None, None, best.result.peak_gpus]
 
 
-def load_line(runs: Runs) -> str:
+def load_line(runs: Simulation) -> str:
     """Return what the load was."""
     trace = runs.setting.trace
     rate = trace.requests_per_second
@@ -71,7 +71,7 @@ def load_line(runs: Runs) -> str:
     return f"{trace.name}: {len(trace)} requests in {format_duration(trace.duration_seconds)}{told}"
 
 
-def _print_comparison(runs: Runs) -> None:
+def _print_comparison(runs: Simulation) -> None:
     print_line(load_line(runs))
     rows = [row(run, runs) for run in runs.runs]
     if runs.oracle is not None:
@@ -86,7 +86,7 @@ def _print_comparison(runs: Runs) -> None:
     print_line(f"simulated in {format_duration(wall_seconds)}, {rate:.0f} requests/s")
 
 
-def _print_single(runs: Runs) -> None:
+def _print_single(runs: Simulation) -> None:
     (run,) = runs.runs
     result = run.result
     unfinished = result.requests - result.completed - result.failed
@@ -114,7 +114,7 @@ def _print_single(runs: Runs) -> None:
     print_line(f"simulated in {format_duration(run.wall_seconds)}, {rate:.0f} requests/s")
 
 
-def _print_scored(runs: Runs) -> None:
+def _print_scored(runs: Simulation) -> None:
     (run,) = runs.runs
     best, over = runs.oracle, runs.over_oracle(run)
     told = (
@@ -130,7 +130,7 @@ def _print_scored(runs: Runs) -> None:
         print_line(_bound(runs))
 
 
-def _bound(runs: Runs) -> str:
+def _bound(runs: Simulation) -> str:
     best = runs.oracle
     assert best is not None
     # Cold starts and the fleet at the start bind foresight, too.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from planner.api.runs import Run, Simulation
 from planner.charts import (
     Axis,
     Band,
@@ -17,7 +18,6 @@ from planner.charts import (
     steps,
 )
 from planner.cli.sim.reasons import Asked, asked, notes
-from planner.cli.sim.runs import Run, Runs
 from planner.cli.sim.windows import Windows, known, windows
 from planner.core.role import Role
 from planner.core.units import format_duration, format_share
@@ -43,7 +43,7 @@ class Shown:
     figures: Windows
 
 
-def frontier(runs: Runs) -> str:
+def frontier(runs: Simulation) -> str:
     """Return attainment against GPU-hours, one dot a policy and one for the oracle."""
     dots = [
         _dot(run.name, run.score.gpu_hours, run.score.attainment, slot=slot)
@@ -60,7 +60,7 @@ def frontier(runs: Runs) -> str:
     )
 
 
-def latencies(runs: Runs, shown: Sequence[Shown]) -> list[str]:
+def latencies(runs: Simulation, shown: Sequence[Shown]) -> list[str]:
     """Return attainment and the p99 of TTFT and ITL over time, each against its target."""
     sla = runs.setting.config.sla
     return [
@@ -81,7 +81,7 @@ def arrivals(figures: Windows) -> str:
     return steps(series, _TIME, Axis(label="Requests/s", low=0), size=_LOW)
 
 
-def gpus(runs: Runs) -> str:
+def gpus(runs: Simulation) -> str:
     """Return the GPUs that each policy held over time, and the oracle's."""
     held = [
         _held(run.name, run.result, slot=slot, is_dashed=False)
@@ -115,7 +115,7 @@ def replicas(run: Run, role: Role) -> str:
     )
 
 
-def shown(runs: Runs) -> list[Shown]:
+def shown(runs: Simulation) -> list[Shown]:
     """Return each run with its figures over time, in the colour that it has everywhere."""
     return [
         Shown(slot=slot, name=run.name, figures=windows(run.result))
@@ -174,6 +174,6 @@ def _dot(label: str, gpu_hours: float, share: float, *, slot: int) -> Dots:
     return Dots(label=label, dots=[Dot(x=gpu_hours, y=share, text=text)], slot=slot)
 
 
-def _target(runs: Runs) -> Level:
+def _target(runs: Simulation) -> Level:
     share = runs.setting.config.sla.attainment
     return Level(y=share, label=f"target {format_share(share)}")

@@ -28,6 +28,8 @@ class Progress:
         self._next = clock() + (QUIET_SECONDS if self._is_terminal else _LOG_SECONDS)
         self._is_dirty = False
         self._stage = 0
+        self._name = ""
+        self._hear: Callable[[float], None] = lambda _: None
 
     def __enter__(self) -> "Progress":
         """Return itself."""
@@ -43,6 +45,12 @@ class Progress:
         self._stage += 1
         place = f" ({self._stage} of {self._stages})" if self._stages > 1 else ""
         return _Stage(f"{label}{place}", self._clock, self._tell).hear
+
+    def hear(self, name: str, share: float) -> None:
+        """Tell that *share* of what *name* does is done; another name begins the next stage."""
+        if name != self._name:
+            self._name, self._hear = name, self.stage(name)
+        self._hear(share)
 
     def _tell(self, text: Callable[[], str]) -> None:
         if is_quiet() or self._clock() < self._next:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from planner.api.runs import Run
 from planner.charts import Note
 from planner.cli.decisions import foreseen
-from planner.cli.sim.runs import Run
 from planner.core.explain import explain
 from planner.core.role import Role
 from planner.core.units import format_duration

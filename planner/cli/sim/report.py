@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from planner.api.runs import Run, Simulation
 from planner.charts.theme import STYLE
 from planner.cli.decisions import spares_lines
 from planner.cli.output import Cell
 from planner.cli.sim import plots
 from planner.cli.sim.page import columns, load_line, oracle_row, row, window
 from planner.cli.sim.reasons import Asked, asked
-from planner.cli.sim.runs import Run, Runs
 from planner.core.units import format_duration, format_share
 from planner.errors import PlannerError
 
@@ -37,7 +37,7 @@ _SCRIPT = (
 )
 
 
-def write_report(path: Path, runs: Runs) -> None:
+def write_report(path: Path, runs: Simulation) -> None:
     """Write the report of *runs* to *path*, whole or not at all; raises PlannerError."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -49,7 +49,7 @@ def write_report(path: Path, runs: Runs) -> None:
             from error  # fmt: skip
 
 
-def page(runs: Runs) -> str:
+def page(runs: Simulation) -> str:
     """Return the report of *runs* as HTML."""
     title = f"Simulation of {Path(runs.setting.trace.name).name}"
     return (
@@ -61,7 +61,7 @@ def page(runs: Runs) -> str:
     )
 
 
-def _body(runs: Runs) -> Iterator[str]:
+def _body(runs: Simulation) -> Iterator[str]:
     yield from _paragraphs(runs)
     yield _summary(runs)
     if len(runs.runs) > 1 or runs.oracle is not None:
@@ -76,7 +76,7 @@ def _body(runs: Runs) -> Iterator[str]:
         yield from _decisions(run, alone)
 
 
-def _paragraphs(runs: Runs) -> Iterator[str]:
+def _paragraphs(runs: Simulation) -> Iterator[str]:
     chosen = runs.setting
     scenario = chosen.scenario
     fleet = ", ".join(f"{count} {role}" for role, count in scenario.initial.items())
@@ -92,7 +92,7 @@ def _paragraphs(runs: Runs) -> Iterator[str]:
     yield from map(_dim, spares_lines(runs.warm_spares, runs.setting.config.bounds))
 
 
-def _summary(runs: Runs) -> str:
+def _summary(runs: Simulation) -> str:
     rows = [row(run, runs) for run in runs.runs]
     target = runs.setting.config.sla.attainment
     missed = [run.score.attainment < target for run in runs.runs]

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import pytest
 
-from planner.cli.output import plain, print_json, print_table
+from planner.api.document import plain
+from planner.cli.output import print_json, print_table
 
 
 class Colour(StrEnum):

@@ -49,8 +49,8 @@ class Peer:
 @pytest.fixture
 def peers(monkeypatch):
     fakes = {"hpa": Peer("hpa"), "kpa": Peer("kpa")}
-    monkeypatch.setattr("planner.cli.sim.policies.PEERS", fakes)
-    monkeypatch.setattr("planner.cli.sim.runs.PEERS", fakes)
+    monkeypatch.setattr("planner.api.setting.PEERS", fakes)
+    monkeypatch.setattr("planner.api.simulation.PEERS", fakes)
     return fakes
 
 

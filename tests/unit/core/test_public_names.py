@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 
@@ -24,3 +25,17 @@ def test_knowing_decisions_loads_neither_numpy_nor_scipy():
     code = f"{loads}; print({{'numpy', 'scipy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_importing_the_library_loads_next_to_nothing():
+    code = (
+        "import sys; before = set(sys.modules); import planner; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded - sys.stdlib_module_names == {"planner"}
+    assert not [name for name in done.stdout.split() if name.startswith("planner.")]
+
+
+def test_the_library_is_typed():
+    assert (files("planner") / "py.typed").is_file()

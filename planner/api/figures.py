@@ -1,24 +1,26 @@
-"""What simulations came to, as JSON."""
+"""The figures of simulations, as a document."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.cli.decisions import Document, sla_document
-from planner.cli.output import print_json
-from planner.cli.sim.runs import Run, Runs
+from planner.api.document import Document, sla_document
 from planner.sim.result import Floats, SimResult
 from planner.sim.score import Score
+
+if TYPE_CHECKING:
+    from planner.api.runs import Run, Simulation
 
 PERCENTILES = (50, 95, 99)
 
 
-def print_document(runs: Runs) -> None:
-    """Print *runs* as JSON: one policy's figures, or a list of them when several are compared."""
+def simulation_document(runs: "Simulation") -> Document:
+    """Return one policy's figures, or a list of them when several are compared."""
     if len(runs.runs) == 1:
         (run,) = runs.runs
-        print_json({**_head(runs, run.result), **_run(run, runs), **_oracle(runs)})
-    else:
-        listed = [_run(run, runs) for run in runs.runs]
-        print_json({**_head(runs, runs.runs[0].result), "runs": listed, **_oracle(runs)})
+        return {**_head(runs, run.result), **_run(run, runs), **_oracle(runs)}
+    listed = [_run(run, runs) for run in runs.runs]
+    return {**_head(runs, runs.result), "runs": listed, **_oracle(runs)}
 
 
 def percentiles(seconds: Floats) -> list[float | None]:
@@ -29,11 +31,11 @@ def percentiles(seconds: Floats) -> list[float | None]:
     return [float(value) for value in np.percentile(measured, PERCENTILES)]
 
 
-def _head(runs: Runs, result: SimResult) -> Document:
+def _head(runs: "Simulation", result: SimResult) -> Document:
     return {"trace": runs.setting.trace.name, "sla": sla_document(result.sla)}
 
 
-def _run(run: Run, runs: Runs) -> Document:
+def _run(run: "Run", runs: "Simulation") -> Document:
     """Return the figures of the whole trace, and under `scored` those of the scored window."""
     result = run.result
     document: Document = {
@@ -67,7 +69,7 @@ def _run(run: Run, runs: Runs) -> Document:
     return document
 
 
-def _score(score: Score, runs: Runs) -> Document:
+def _score(score: Score, runs: "Simulation") -> Document:
     return {
         "from_seconds": runs.setting.score_from_seconds,
         "to_seconds": runs.setting.trace.duration_seconds,
@@ -80,7 +82,7 @@ def _score(score: Score, runs: Runs) -> Document:
     }
 
 
-def _oracle(runs: Runs) -> Document:
+def _oracle(runs: "Simulation") -> Document:
     """Return the oracle's figures in the scored window; nothing when it was not asked for."""
     best = runs.oracle
     if best is None:
