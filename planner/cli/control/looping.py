@@ -1,6 +1,6 @@
 """A control loop for a connected deployment, on its journal, and what it says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from planner.core.state import PolicyState
 from planner.journal import Journal, Run
 from planner.loop import Clocks, ControlLoop, Policy, Surroundings
 from planner.metrics import LoopMetrics
+from planner.sources.scraped import ScrapedPage
 
 _ONCE_SECONDS = 2.0
 _HUNG_SECONDS = 30.0
@@ -25,6 +26,8 @@ class Looping:
     settings: Settings
     loop: ControlLoop
     metrics: LoopMetrics
+    scraped: Callable[[], Sequence[ScrapedPage]]
+    """Returns the metrics pages that it goes by."""
 
     async def once(self) -> None:
         """Take a single turn."""
@@ -60,7 +63,7 @@ def looping(
     if settings.cold_start is None:
         around = replace(around, revise=MeasuredColdStart(measured=target.cold_start, begin=begin))
     loop = ControlLoop(policy, around, state=state)
-    return Looping(settings=settings, loop=loop, metrics=metrics)
+    return Looping(settings=settings, loop=loop, metrics=metrics, scraped=target.scraped)
 
 
 def _continued(journal: Journal) -> PolicyState:

@@ -6,7 +6,7 @@ are taken in, those that go are let go, and one that cannot be kept does not kee
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from planner.core.role import Role
 from planner.errors import ConfigError, PlannerError
 from planner.journal import Journal
 from planner.loop import Clocks, set_within
+from planner.sources.scraped import ScrapedPage
 
 LEASE = "planner"
 """The Lease of the planner that acts on many; that of a single one ends in its name."""
@@ -62,7 +63,9 @@ async def keep_many(settings: Settings, *, once: bool, stop: asyncio.Event) -> i
             await keeper.once()
             return 0
         stack.push_async_callback(keeper.close)
-        await stack.enter_async_context(own_page(settings, keeper.registry, keeper.health))
+        await stack.enter_async_context(
+            own_page(settings, keeper.registry, keeper.health, keeper.scraped)
+        )
         await keeper.run(stop)
     notice("planner ended; replicas stay as they are")
     return 0
@@ -128,6 +131,10 @@ class Keeper:
         states = {name: one.health() for name, one in self._loops.items()}
         hung = sorted(name for name, (is_well, _) in states.items() if not is_well)
         return not hung, {"deployments": len(states), "hung": hung}
+
+    def scraped(self) -> Sequence[ScrapedPage]:
+        """Return the metrics pages that the loops go by."""
+        return [page for one in self._loops.values() for page in one.scraped()]
 
     async def close(self) -> None:
         """End the loops; replicas stay as they are."""

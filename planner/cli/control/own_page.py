@@ -1,14 +1,16 @@
-"""The planner's own /metrics and /health, of one deployment or of many."""
+"""The planner's own /metrics, /health and /targets, of one deployment or of many."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
+from planner.cli.control.scrape_targets import answering
 from planner.cli.output import notice
 from planner.config import Settings
 from planner.errors import ConfigError
+from planner.sources.scraped import ScrapedPage
 from runtime.http.exposition import Health, serve_metrics
 
 _LABEL = "deployment"
@@ -16,9 +18,14 @@ _LABEL = "deployment"
 
 @asynccontextmanager
 async def own_page(
-    settings: Settings, registry: CollectorRegistry, health: Health
+    settings: Settings,
+    registry: CollectorRegistry,
+    health: Health,
+    scraped: Callable[[], Sequence[ScrapedPage]],
 ) -> AsyncIterator[None]:
     """Serve *registry* and *health* for as long as the block runs, if a port is set.
+
+    Pages that are *scraped* are told to Prometheus, with this one.
 
     Raises ConfigError when the address is taken.
     """
@@ -27,7 +34,11 @@ async def own_page(
         return
     try:
         server = await serve_metrics(
-            registry, health, host=settings.metrics_host, port=settings.metrics_port
+            registry,
+            health,
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            also={"/targets": answering(scraped, namespace=settings.namespace)},
         )
     except OSError as error:
         raise ConfigError(
@@ -57,6 +68,6 @@ class ByDeployment(Collector):
                     its = Metric(metric.name, metric.documentation, metric.type)
                     found[metric.name] = its
                 its.samples += [
-                    one._replace(labels={_LABEL: name, **one.labels}) for one in metric.samples
+                    one._replace(labels={**one.labels, _LABEL: name}) for one in metric.samples
                 ]
         yield from found.values()

@@ -36,7 +36,7 @@ async def keep(
         _warn_of_other_sla(policy, spec)
         with Journal.open(journal_path(settings)) as journal:
             kept = looping(settings, policy, target, journal=journal, time=time)
-            async with own_page(settings, kept.metrics.registry, kept.health):
+            async with own_page(settings, kept.metrics.registry, kept.health, kept.scraped):
                 await (kept.once() if once else kept.loop.run(stop))
         notice(await _farewell(target))
     return 0

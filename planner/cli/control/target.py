@@ -1,7 +1,7 @@
 """The deployment that a command works on, connected: what sees it and what moves it."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from planner.core.role import Role
 from planner.errors import ConfigError, MetricsUnavailable, PlannerError
 from planner.ports import Connector, MetricsSource, Registry
 from planner.sources.scrape import ScrapeSource
+from planner.sources.scraped import ScrapedPage
 from planner.sources.server_pages import ServerPages
 from planner.sources.servers import ListedServers, ServersSource
 from runtime.discovery.open import open_store
@@ -36,6 +37,10 @@ def _unknown() -> None:
     return None
 
 
+def _nothing() -> Sequence[ScrapedPage]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A connected deployment. Its *roles* are those that it was started with."""
@@ -45,6 +50,8 @@ class Target:
     roles: Collection[Role]
     cold_start: Callable[[], float | None] = _unknown
     """Returns the seconds that start-ups were measured to take; None where nobody tells."""
+    scraped: Callable[[], Sequence[ScrapedPage]] = _nothing
+    """Returns the metrics pages that its source reads, as far as they are known."""
 
 
 @asynccontextmanager
@@ -87,7 +94,12 @@ async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncItera
     source = _server_source(settings, ListedServers(settings.servers), clock)
     try:
         connector = ObserveConnector(ServedFleet(source))
-        yield Target(source=source, connector=connector, roles=settings.servers.keys())
+        yield Target(
+            source=source,
+            connector=connector,
+            roles=settings.servers.keys(),
+            scraped=lambda: source.scraped,
+        )
     finally:
         await source.close()
 
@@ -127,7 +139,12 @@ async def _fleet(
         else:  # who only looks sees nobody out either
             connector = ObserveConnector(CircusConnector(spec, busy))
         stack.push_async_callback(connector.close)
-        yield Target(source=source, connector=connector, roles=spec.roles.keys())
+        yield Target(
+            source=source,
+            connector=connector,
+            roles=spec.roles.keys(),
+            scraped=lambda: source.scraped,
+        )
 
 
 @asynccontextmanager
@@ -153,7 +170,12 @@ async def placed(place: "ClusterPlace") -> AsyncIterator[Target]:
         source = _server_source(settings, registry, place.clock)
     try:
         async with place.connector(lambda: source.in_flight) as connector:
-            yield Target(source=source, connector=connector, roles=place.roles)
+            yield Target(
+                source=source,
+                connector=connector,
+                roles=place.roles,
+                scraped=lambda: source.scraped,
+            )
     finally:
         await source.close()
 
@@ -208,6 +230,7 @@ async def _registered(settings: Settings, spec: DeploymentSpec | None) -> AsyncI
             connector=connector,
             roles=roles,
             cold_start=lambda: source.cold_start_seconds,
+            scraped=lambda: source.scraped,
         )
 
 

@@ -1,5 +1,6 @@
 """`planner run --observe --servers` against servers that tell recorded pages, one after another."""
 
+import json
 import os
 import signal
 import threading
@@ -119,17 +120,21 @@ def test_a_server_that_is_away_is_missing_metrics(own_state, capsys):
 
 
 def test_the_planners_own_metrics_are_served():
-    port, pages = free_port(), []
+    port, pages, targets = free_port(), [], []
 
     def told():
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
             pages.append(page.read().decode())
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/targets", timeout=5) as page:
+            targets.append(json.load(page))
         return pages and "planner_desired_replicas{" in pages[-1]
 
     with serving("vllm_idle") as url, ended_when(told):
         flags = ["--servers", f"aggregated={url}", "--metrics-port", str(port), *FLAGS]
         assert main(["run", "--observe", *flags]) == 0
     assert 'planner_current_replicas{role="aggregated"} 1.0' in pages[-1]
+    listed = [f"http://{where}" for group in targets[-1] for where in group["targets"]]
+    assert listed == [f"http://127.0.0.1:{port}", url]
 
 
 FLEET = '[roles.aggregated]\ncommand = "{program} {{port}}"\nfirst_port = 8100\n'

@@ -4,6 +4,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.http.exposition import serve_metrics
+from runtime.http.message import json_response
 
 
 async def test_metrics_and_health_are_served():
@@ -20,4 +21,19 @@ async def test_metrics_and_health_are_served():
         takes_work = False
         async with session.get("/health") as answer:
             assert answer.status == 503
+    await server.close()
+
+
+async def test_other_pages_may_be_beside_them():
+    async def targets(_request):
+        return json_response([])
+
+    server = await serve_metrics(
+        CollectorRegistry(), lambda: (True, {}), also={"/targets": targets}
+    )
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+        async with session.get("/targets") as answer:
+            assert await answer.json() == []
+        async with session.get("/health") as answer:
+            assert answer.status == 200
     await server.close()
