@@ -10,6 +10,7 @@ from planner.core.role import Role
 from runtime.context import Context
 from runtime.instance import InstanceState
 from runtime.invocation import Handler
+from runtime.kv_events.ledger import BlockLedger
 from runtime.ports import WorkQueue
 from runtime.protocol import GenerateRequest, ModelCard
 from runtime.queue.open import open_queue
@@ -55,6 +56,8 @@ class Equipment:
     """Tokens of a step: how many a prefill worker takes on at a time."""
     capacity: Callable[[], Capacity] | None = None
     """Tells once the engine is loaded; None where card and budget say it already."""
+    ledger: BlockLedger | None = None
+    """What the prefix cache has, for those who route by it; None where nobody knows."""
 
     def loaded(self) -> "Equipment":
         """Return this with what the loaded engine turned out to hold."""

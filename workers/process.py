@@ -11,11 +11,13 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, TypeVar
 
+from planner.core.role import Role
 from runtime.config import RuntimeConfig
 from runtime.errors import MessagingUnavailable, RuntimeFault, StoreUnavailable
 from runtime.http.exposition import add_exposition
 from runtime.http.routes import Routes
 from runtime.http.server import HttpServer
+from runtime.kv_events.publisher import KvPublisher
 from runtime.runtime import DistributedRuntime
 from runtime.stream.sockets import format_address
 from workers.control import add_control
@@ -108,6 +110,7 @@ class Worker:
         self._complete("warm-up")
         runtime = await self._connect()
         stack.push_async_callback(runtime.close)
+        await self._tell_blocks(runtime, stack)
         maker = PartMaker(
             runtime,
             self._options,
@@ -149,6 +152,20 @@ class Worker:
             except (StoreUnavailable, MessagingUnavailable) as error:
                 log.warning("waiting to connect name=%s: %s", self._options.name, error)
                 await asyncio.sleep(CONNECT_PAUSE_SECONDS)
+
+    async def _tell_blocks(self, runtime: DistributedRuntime, stack: AsyncExitStack) -> None:
+        """Tell routers what the prefix cache has, unless requests come by the queue alone."""
+        ledger = self._equipment.ledger
+        if ledger is None or self._options.role is Role.PREFILL:
+            return
+        publisher = await KvPublisher.start(
+            runtime.plane,
+            ledger,
+            namespace=self._options.namespace,
+            component=self._options.role,
+            instance_id=self._instance_id,
+        )
+        stack.push_async_callback(publisher.close)
 
     async def _drain(self) -> None:
         assert self._registration is not None

@@ -112,6 +112,7 @@ def _equip(
         card=_limited(card, limits),
         gpus=profile.parallelism.gpus,
         token_budget=limits.token_budget,
+        ledger=engine.ledger,
     )
 
 

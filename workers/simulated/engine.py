@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from planner.core.engine import EngineModel
 from runtime.errors import Cancelled
+from runtime.kv_events.ledger import BlockLedger
 from runtime.protocol import FinishReason, GenerateRequest, Sampling, TokenDelta
 from workers.engine import EngineStats, Prefilled, check_extras
 from workers.simulated.follower import Follower
@@ -58,7 +59,9 @@ class SimulatedEngine:
         self._pace = pace or Pace()
         self._on_step = on_step
         self._follower = follower
-        self._scheduler = Scheduler(limits, follower.draw, eos=follower.eos)
+        self.ledger = BlockLedger(limits.block_size)
+        """What its prefix cache has."""
+        self._scheduler = Scheduler(limits, follower.draw, eos=follower.eos, ledger=self.ledger)
         self._totals = StepSums()
         self._outboxes: dict[str, Outbox] = {}
         self._work = asyncio.Event()

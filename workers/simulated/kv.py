@@ -7,21 +7,19 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import count, islice
 
-
-def block_hash(parent: int, token_ids: Sequence[int]) -> int:
-    """Return the name of a full block: its tokens and, through *parent*, all tokens before it."""
-    return hash((parent, tuple(token_ids)))
+from runtime.kv_events.ledger import BlockLedger
 
 
 class BlockPool:
     """A fixed number of blocks. A free block keeps its content until it is needed for other tokens.
 
     Blocks given back longest ago are reused first; of one sequence the last block goes first,
-    because the beginning of a prompt is what others share.
+    because the beginning of a prompt is what others share. *ledger* is told what the cache has.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, ledger: BlockLedger | None = None) -> None:
         self.total = total
+        self._ledger = BlockLedger() if ledger is None else ledger
         self._unused = count()
         self._touched = 0
         self._free: OrderedDict[int, None] = OrderedDict()
@@ -79,6 +77,7 @@ class BlockPool:
         if content not in self._by_content:
             self._by_content[content] = block
             self._content[block] = content
+            self._ledger.store((content,))
 
     def release(self, blocks: Sequence[int]) -> None:
         """Stop holding *blocks*, which are those of one sequence in order."""
@@ -93,8 +92,10 @@ class BlockPool:
         """Forget the content of all blocks; nobody may hold any."""
         self._content.clear()
         self._by_content.clear()
+        self._ledger.clear()
 
     def _forget(self, block: int) -> None:
         content = self._content.pop(block, None)
         if content is not None:
             del self._by_content[content]
+            self._ledger.remove((content,))

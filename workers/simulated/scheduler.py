@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from runtime.errors import InvalidRequest
+from runtime.kv_events.ledger import BlockLedger
 from runtime.protocol import FinishReason
 from workers.simulated.kv import BlockPool
 from workers.simulated.sequence import Phase, Sequence
+
+_TOKEN_LIMIT = 2**32  # no vocabulary has so many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +83,10 @@ class Scheduler:
         draw: Callable[[Sequence], int],
         *,
         eos: frozenset[int] = frozenset(),
+        ledger: BlockLedger | None = None,
     ) -> None:
         self.limits = limits
-        self.pool = BlockPool(limits.kv_blocks)
+        self.pool = BlockPool(limits.kv_blocks, ledger=ledger)
         self.preemptions = 0
         self.prompt_tokens = 0
         self.cached_tokens = 0
@@ -122,6 +126,8 @@ class Scheduler:
             raise InvalidRequest(
                 f"a prompt of {length} tokens: this engine takes 1 to {longest - 1}"
             )
+        if not 0 <= min(sequence.tokens) <= max(sequence.tokens) < _TOKEN_LIMIT:
+            raise InvalidRequest(f"token ids are from 0 to {_TOKEN_LIMIT - 1}")
         if sequence.request_id in self._sequences:
             raise InvalidRequest(f"request {sequence.request_id} is already being served")
         self._sequences[sequence.request_id] = sequence

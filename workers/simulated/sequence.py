@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from runtime.kv_events.blocks import next_block_hash
 from runtime.protocol import FinishReason, GenerateRequest, Sampling
-from workers.simulated.kv import block_hash
 
 
 class Phase(Enum):
@@ -78,9 +78,10 @@ class Sequence:
         """Yield the hashes of its first *blocks* full blocks, each computed once."""
         for index in range(blocks):
             if index == len(self.hashes):
-                parent = self.hashes[-1] if self.hashes else 0
+                parent = self.hashes[-1] if self.hashes else None
                 start = index * block_size
-                self.hashes.append(block_hash(parent, self.tokens[start : start + block_size]))
+                tokens = self.tokens[start : start + block_size]
+                self.hashes.append(next_block_hash(parent, tokens))
             yield self.hashes[index]
 
     def finish_reason(self, eos: frozenset[int], longest: int) -> FinishReason | None:

@@ -1,12 +1,15 @@
 """Which prompt prefixes an engine has cached, learned from its KV events.
 
-vLLM's hashes stay what they are: a block is found by the one before it and its own tokens.
+vLLM's hashes stay its own: a block is named by the tokens in and before it, as events tell them.
 """
 
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import msgspec
+
+from runtime.kv_events.blocks import next_block_hash
+from runtime.kv_events.ledger import BlockLedger
 
 
 class Stored(msgspec.Struct, frozen=True, tag="BlockStored"):
@@ -47,22 +50,25 @@ def read_batch(body: bytes) -> Batch:
 
 
 class PrefixIndex:
-    """Follows the blocks of one engine; without events it knows of none."""
+    """Follows the blocks of one engine; without events it knows of none.
+
+    *ledger* holds them by the names that routers know too.
+    """
 
     def __init__(self) -> None:
-        self._next: dict[tuple[Hashable, tuple[int, ...]], Hashable] = {}
-        self._places: dict[Hashable, tuple[Hashable, tuple[int, ...]]] = {}
-        self._block_size = 0
+        self.ledger = BlockLedger()
+        self._names: dict[Hashable, int] = {}
+        """By the engine's own hashes."""
 
     def cached(self, token_ids: list[int]) -> int:
         """Return how many tokens at the start of *token_ids* are in whole cached blocks."""
-        size, found = self._block_size, 0
+        size, found = self.ledger.block_size, 0
         if not size:
             return 0
-        last: Hashable = None
+        name: int | None = None
         for start in range(0, len(token_ids) - size + 1, size):
-            last = self._next.get((last, tuple(token_ids[start : start + size])))
-            if last is None:
+            name = next_block_hash(name, token_ids[start : start + size])
+            if name not in self.ledger:
                 break
             found = start + size
         return found
@@ -80,26 +86,26 @@ class PrefixIndex:
 
     def clear(self) -> None:
         """Forget everything: no block is known where events were missed."""
-        self._next.clear()
-        self._places.clear()
+        self._names.clear()
+        self.ledger.clear()
 
     def _store(self, event: Stored) -> None:
+        """Note blocks whose beginning is known: no prompt reaches the others."""
         if event.group_idx:
             return
-        size = self._block_size = event.block_size
-        last = event.parent_block_hash
+        size = self.ledger.block_size = event.block_size
+        name = self._names.get(event.parent_block_hash)
+        if name is None and event.parent_block_hash is not None:
+            return
         for number, block in enumerate(event.block_hashes):
-            tokens = tuple(event.token_ids[number * size : (number + 1) * size])
-            extra = event.extra_keys[number] if event.extra_keys else None
-            if not extra:  # what else is in the hash (an adapter, an image) is in no plain prompt
-                self._next[last, tokens] = block
-                self._places[block] = last, tokens
-            last = block
+            if event.extra_keys and event.extra_keys[number]:
+                return  # what else is in the hash (an adapter, an image) is in no plain prompt
+            tokens = event.token_ids[number * size : (number + 1) * size]
+            name = self._names[block] = next_block_hash(name, tokens)
+            self.ledger.store((name,))
 
     def _remove(self, event: Removed) -> None:
         if event.group_idx:
             return
-        for block in event.block_hashes:
-            place = self._places.pop(block, None)
-            if place is not None and self._next.get(place) == block:
-                del self._next[place]
+        names = (self._names.pop(block, None) for block in event.block_hashes)
+        self.ledger.remove(name for name in names if name is not None)

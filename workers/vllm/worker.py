@@ -94,6 +94,7 @@ class VllmProcess:
                 gpus=self._settings.gpus,
                 token_budget=_TOKEN_BUDGET,
                 capacity=lambda: engine.capacity,
+                ledger=index.ledger if self._tells_blocks else None,
             )
             worker = Worker(
                 self._settings.options,
@@ -105,17 +106,24 @@ class VllmProcess:
             return await worker.run(stop)
 
     def _listen(self, index: PrefixIndex, stack: AsyncExitStack) -> str | None:
-        """Return where the engine tells its KV blocks: only who sends prefills away must know.
-
-        With several engines in one worker nobody knows which of them a prompt will meet.
-        """
-        if self._settings.options.role is not Role.DECODE or self._settings.data_parallel > 1:
+        """Return where the engine tells its KV blocks, if anybody is to know them."""
+        if not self._tells_blocks:
             return None
         from workers.vllm.kv_events import KvEvents
 
         events = KvEvents(index)
         stack.push_async_callback(events.close)
         return events.endpoint
+
+    @property
+    def _tells_blocks(self) -> bool:
+        """Whether who sends prefills away or requests here can go by what is cached.
+
+        Prefill workers take what comes by the queue. With several engines in one worker nobody
+        knows which of them a prompt will meet.
+        """
+        is_asked = self._settings.options.role is not Role.PREFILL
+        return is_asked and self._settings.data_parallel == 1
 
     def _loaded(self, notes: Path) -> None:
         for stage, at in progress.read_progress(notes).items():

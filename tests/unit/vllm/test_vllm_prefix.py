@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.kv_events.blocks import block_hashes
 from workers.vllm.prefix import Cleared, PrefixIndex, Removed, Stored, read_batch
 
 
@@ -34,6 +35,21 @@ CASES = [
 @pytest.mark.parametrize(("tokens", "cached"), CASES)
 def test_prefixes_are_found_block_by_block(index, tokens, cached):
     assert index.cached(tokens) == cached
+
+
+def test_blocks_have_the_names_that_routers_look_for(index):
+    names = block_hashes([1, 2, 3, 4, 5, 6], 2)
+    assert index.ledger.block_size == 2
+    assert [name in index.ledger for name in names] == [True, True, True]
+    index.apply([Removed(block_hashes=[12])])
+    assert [name in index.ledger for name in names] == [True, False, True]
+    index.clear()
+    assert len(index.ledger) == 0
+
+
+def test_blocks_behind_one_that_is_not_known_have_no_name(index):
+    index.apply([stored([21], [7, 8], parent=20), stored([22], [9, 9], parent=21)])
+    assert len(index.ledger) == 3
 
 
 def test_an_index_that_was_told_nothing_knows_nothing():

@@ -77,7 +77,13 @@ class Running:
         )
         self.instance_id = instance_id
         card = read_card(MODEL, name=options.model_name)
-        equipment = Equipment(engine=self.engine, card=card, gpus=1, token_budget=8192)
+        equipment = Equipment(
+            engine=self.engine,
+            card=card,
+            gpus=1,
+            token_budget=8192,
+            ledger=self.engine.ledger,
+        )
         self.worker = Worker(options, equipment, metrics=self.metrics, instance_id=instance_id)
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.worker.run(self.stop))

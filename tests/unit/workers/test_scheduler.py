@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from runtime.errors import InvalidRequest
+from runtime.kv_events.blocks import block_hashes
+from runtime.kv_events.ledger import BlockLedger
 from runtime.protocol import FinishReason, GenerateRequest, Sampling
 from workers.simulated.scheduler import Limits, Scheduler, Step, Token
 from workers.simulated.sequence import Phase, Sequence
@@ -30,7 +32,7 @@ LIMITS = Limits(kv_blocks=1000)
 
 def sequence(name: str, prompt: int, osl: int, *, first: int | None = None) -> Sequence:
     """A prompt of distinct tokens, so that nothing is shared unless *first* says so."""
-    start = zlib.crc32(name.encode()) * 100_000 if first is None else first
+    start = zlib.crc32(name.encode()) % 40_000 * 100_000 if first is None else first
     request = GenerateRequest(
         request_id=name,
         token_ids=list(range(start, start + prompt)),
@@ -43,8 +45,8 @@ def draw(sequence: Sequence) -> int:
     return len(sequence.tokens)
 
 
-def scheduler(limits: Limits = LIMITS) -> Scheduler:
-    return Scheduler(limits, draw)
+def scheduler(limits: Limits = LIMITS, *, ledger: BlockLedger | None = None) -> Scheduler:
+    return Scheduler(limits, draw, ledger=ledger)
 
 
 def run(machine: Scheduler, *, steps: int = 10_000) -> list[tuple[float, Token]]:
@@ -95,6 +97,26 @@ def test_tokens_come_when_the_engine_law_says(limits, requests, expected):
     for index, (prompt, osl) in enumerate(requests):
         machine.add(sequence(f"r{index}", prompt, osl))
     assert [at for at, _ in run(machine)] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("token", [-1, 2**32])
+def test_what_is_no_token_is_refused(token):
+    one = sequence("r", 20, 1)
+    one.tokens[7] = token
+    with pytest.raises(InvalidRequest, match="4294967295"):
+        scheduler().add(one)
+
+
+def test_cached_blocks_have_the_names_that_routers_look_for():
+    ledger = BlockLedger(LIMITS.block_size)
+    machine = scheduler(ledger=ledger)
+    one = sequence("r", 40, 10)
+    machine.add(one)
+    run(machine)
+    names = block_hashes(one.tokens, LIMITS.block_size)
+    assert len(names) == 3  # the last token of the output has no KV
+    assert all(name in ledger for name in names)
+    assert len(ledger) == 3
 
 
 def test_a_steady_batch_keeps_the_decode_law():
@@ -226,7 +248,8 @@ class Driver:
     """Drives one scheduler tick by tick and checks the laws that hold at every one."""
 
     def __init__(self, arrivals: list[Arrival], limits: Limits) -> None:
-        self.machine = scheduler(limits)
+        self.ledger = BlockLedger(limits.block_size)
+        self.machine = scheduler(limits, ledger=self.ledger)
         self.limits = limits
         self.started: list[Sequence] = []
         self.requests = {
@@ -251,6 +274,7 @@ class Driver:
     def check(self, step: Step) -> None:
         assert sum(number for _, number in step.parts) <= self.limits.token_budget
         assert self.machine.running <= self.limits.max_num_seqs
+        assert set(self.machine.pool._by_content) == set(self.ledger._blocks)
         blocks = [one.blocks for one in self.requests]
         assert len({block for held in blocks for block in held}) == self.machine.pool.used
         assert self.machine.pool.used + self.machine.pool.free == self.limits.kv_blocks
