@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from planner.sources.exposition import Page, name_of
+from planner.sources.sighting import Sighting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +54,25 @@ class Growths:
         )
 
     def grown_of(
-        self, pages: Mapping[str, Page], *, targets: Collection[str], now: float
+        self, seen: Mapping[str, Sighting], *, targets: Collection[str]
     ) -> dict[str, Growth]:
-        """Return what those of *targets* counted that have a page and had one before.
+        """Return what those of *targets* counted that were seen and had been seen before.
 
-        Every other target is forgotten.
+        Nothing while it `is_behind`. Every target that is not among *targets* is forgotten.
         """
         self.keep(targets)
-        looks = {t: self.grown(t, pages[t], now=now) for t in targets if t in pages}
+        if self.is_behind({target: one.at for target, one in seen.items()}):
+            return {}
+        looks = {t: self.grown(t, one.page, now=one.at) for t, one in seen.items()}
         return {target: growth for target, growth in looks.items() if growth is not None}
+
+    def is_behind(self, moments: Mapping[str, float]) -> bool:
+        """Return whether a target was read of the very moment before, as *moments* tell.
+
+        That comes of a scraper between. What such a target counts is known later, and what the
+        others count then too.
+        """
+        return any(t in self._last and self._last[t].at == at for t, at in moments.items())
 
     def keep(self, targets: Collection[str]) -> None:
         """Forget every target that is not among *targets*."""

@@ -27,6 +27,10 @@ COUNTERS = frozenset(
     {_STEP_SECONDS, _STEPS, _PREFILL_STEPS, _DECODED, _KV_TOKENS, _PREFILLED, _PREFILLED_SQUARED}
 )
 """Every counter that the sums over steps are made of."""
+NAMES = COUNTERS | {
+    IN_FLIGHT, _WAITING, _WAITING_TOKENS, _RUNNING, _KV_USED, _KV_TOTAL, _QUEUE_DEPTH,
+}  # fmt: skip
+"""Every sample of a worker that tells its load."""
 
 
 def loads(

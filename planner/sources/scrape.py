@@ -1,38 +1,27 @@
-"""Observations read from the frontends and workers themselves, with no metrics server between."""
+"""Observations of this project's own frontends and workers, out of their counters and gauges."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from planner.core.observation import Observation, Replicas
+from planner.core.observation import Observation, Replicas, Traffic
 from planner.core.role import Role
-from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState, Registry
 from planner.sources import load, traffic
-from planner.sources.arrivals import ArrivalsReader, Reply, reply
-from planner.sources.exposition import Page, parse
+from planner.sources.exposition import Page
 from planner.sources.growth import Growths
-from planner.sources.pages import PageReader
+from planner.sources.processes import Look, Processes, page_of
 from planner.sources.scraped import ScrapedPage
+from planner.sources.sighting import oldest_seconds
 from planner.sources.start_ups import StartUps
-
-_PREFIX = "planner_"
 
 
 class ScrapeSource:
-    """Reads every registered process in parallel; whoever is silent for *timeout* s is left out.
+    """What the *processes* in *registry* tell, added up."""
 
-    *model* restricts the figures to one model where the frontends serve several.
-    """
-
-    def __init__(
-        self, registry: Registry, *, timeout: float = 1.5, model: str | None = None
-    ) -> None:
+    def __init__(self, registry: Registry, processes: Processes) -> None:
         self._registry = registry
-        self._timeout = timeout
-        self._model = model
-        self._reader = PageReader(timeout=timeout)
+        self._processes = processes
         self._counted = Growths(traffic.COUNTERS)
         self._computed = Growths(load.COUNTERS)
-        self._arrivals = ArrivalsReader(model=model)
         self._in_flight: dict[str, int] = {}
         self._start_ups = StartUps()
         self._scraped: Sequence[ScrapedPage] = []
@@ -55,62 +44,54 @@ class ScrapeSource:
     async def observe(self, fleet: Mapping[Role, Replicas], *, now: float) -> Observation:
         """Return what the processes say *now*; see `planner.ports.MetricsSource`.
 
-        Traffic is None at the first look, when no frontend answers and when one of its counters
-        is missing; its arrivals also when one frontend does not tell them. Raises
-        MetricsUnavailable when nothing is registered or nothing answers.
+        Traffic is None at the first look, when no frontend answers, when one of its counters is
+        missing, and until each has told something newer than at the look before; its arrivals
+        also when one frontend does not tell them. Raises MetricsUnavailable when nothing is
+        registered or nothing answers.
         """
-        bases = await self._registry.frontends()
-        frontends = [f"{base.rstrip('/')}/metrics" for base in bases]
-        bins = [self._arrivals.url(base) for base in bases]
-        workers = {i: i.metrics_url for i in await self._registry.instances() if i.metrics_url}
+        bases, workers = await self._registry.frontends(), await self._registry.instances()
         self._scraped = [
-            *(ScrapedPage(url=url) for url in frontends),
-            *(ScrapedPage(url=url, role=i.role, name=i.name) for i, url in workers.items()),
+            *(ScrapedPage(url=page_of(base)) for base in bases),
+            *(
+                ScrapedPage(url=i.metrics_url, role=i.role, name=i.name)
+                for i in workers
+                if i.metrics_url
+            ),
         ]
-        pages, replies = await self._read({*frontends, *workers.values()}, bins)
-        told = {instance: pages[url] for instance, url in workers.items() if url in pages}
-        self._in_flight = _in_flight(told)
-        self._start_ups.see(told.values())
-        answered = {url: pages[url] for url in frontends if url in pages}
-        computed = self._computed.grown_of(pages, targets=set(workers.values()), now=now)
-        counted = self._counted.grown_of(answered, targets=frontends, now=now)
+        look = await self._processes.look(bases, workers, now=now)
+        self._in_flight = _in_flight({one: seen.page for one, seen in look.workers.items()})
+        self._start_ups.see(seen.page for seen in look.workers.values())
         return Observation(
             at=now,
             fleet=fleet,
-            traffic=traffic.traffic(
-                list(counted.values()), arrivals=self._arrivals.since_last(replies)
-            ),
+            traffic=self._traffic(look, bases),
             load=load.loads(
-                {i: page for i, page in told.items() if i.state is InstanceState.READY},
-                grown={i: computed[url].page for i, url in workers.items() if url in computed},
+                {i: s.page for i, s in look.workers.items() if i.state is InstanceState.READY},
+                grown=self._grown(look, workers),
             ),
-            in_flight=_sum(answered.values(), traffic.IN_FLIGHT),
+            in_flight=_sum((seen.page for seen in look.frontends.values()), traffic.IN_FLIGHT),
+            age_seconds=oldest_seconds([*look.frontends.values(), *look.workers.values()]),
         )
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._reader.close()
+        await self._processes.close()
 
-    async def _read(
-        self, urls: Collection[str], bins: Sequence[str]
-    ) -> tuple[dict[str, Page], list[Reply | None]]:
-        """Return the metrics pages of *urls* that answered, and the reply from each of *bins*."""
-        if not urls:
-            raise MetricsUnavailable(
-                "no frontend and no worker is registered", hint="planner status"
-            )
-        texts = await self._reader.read([*urls, *bins])
-        pages = {url: self._page(texts[url]) for url in urls if url in texts}
-        if not pages:
-            raise MetricsUnavailable(
-                f"none of {len(urls)} metrics pages answered in {self._timeout:g}s",
-                hint="planner status",
-            )
-        return pages, [reply(texts[url]) if url in texts else None for url in bins]
+    def _traffic(self, look: Look, bases: Collection[str]) -> Traffic | None:
+        targets = {*bases, *look.frontends}
+        counted = self._counted.grown_of(look.frontends, targets=targets)
+        return traffic.traffic(list(counted.values()), arrivals=look.arrivals)
 
-    def _page(self, text: str) -> Page:
-        page = parse(text, _PREFIX)
-        return page if self._model is None else page.only("model", self._model)
+    def _grown(self, look: Look, workers: Collection[Instance]) -> Mapping[Instance, Page]:
+        seen = {_address(one): sighting for one, sighting in look.workers.items()}
+        computed = self._computed.grown_of(seen, targets={_address(one) for one in workers})
+        return {
+            one: computed[_address(one)].page for one in look.workers if _address(one) in computed
+        }
+
+
+def _address(worker: Instance) -> str:
+    return worker.metrics_url or worker.name
 
 
 def _in_flight(pages: Mapping[Instance, Page]) -> dict[str, int]:
@@ -118,6 +99,6 @@ def _in_flight(pages: Mapping[Instance, Page]) -> dict[str, int]:
     return {name: round(count) for name, count in inside.items() if count is not None}
 
 
-def _sum(pages: Collection[Page], name: str) -> int | None:
+def _sum(pages: Iterable[Page], name: str) -> int | None:
     known = [value for page in pages if (value := page.total(name)) is not None]
     return round(sum(known)) if known else None

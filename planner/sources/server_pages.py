@@ -3,8 +3,11 @@
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
+from planner.errors import MetricsUnavailable
+from planner.ports import Instance
 from planner.sources.engines import ENGINES, recognised
 from planner.sources.engines.names import EngineKind, EngineNames
 from planner.sources.exposition import Page, parse
@@ -12,7 +15,8 @@ from planner.sources.pages import PageReader
 
 log = logging.getLogger(__name__)
 
-_MODEL = "model_name"
+MODEL = "model_name"
+"""The label that says which model a figure is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,29 @@ class ServerPage:
 
     names: EngineNames
     page: Page
+    at: float | None = None
+    """When it was true, on the clock of who scraped it; None for the moment that it was read."""
+    age_seconds: float = 0.0
+
+
+class Pages(Protocol):
+    """Where the pages of servers come from."""
+
+    def key(self, server: Instance) -> str | None:
+        """Return how *server* is called there; None where it cannot be read."""
+        ...
+
+    def address(self, key: str) -> str | None:
+        """Return the page of the server that is called *key*; None where that is not known."""
+        ...
+
+    async def read(self, keys: Collection[str]) -> Mapping[str, ServerPage]:
+        """Return what those of *keys* tell that do. Raises MetricsUnavailable when none does."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
 
 
 class ServerPages:
@@ -33,18 +60,23 @@ class ServerPages:
     def __init__(
         self, *, timeout: float, engine: EngineKind | None = None, model: str | None = None
     ) -> None:
-        self.timeout = timeout
+        self._timeout = timeout
         self._reader = PageReader(timeout=timeout)
         self._engine = None if engine is None else ENGINES[engine]
         self._model = model
         self._addresses: dict[str, str] = {}
 
-    async def read(self, urls: Collection[str]) -> Mapping[str, ServerPage]:
-        """Return the pages of those of *urls* that answered.
+    def key(self, server: Instance) -> str | None:
+        """Return where *server* registered its metrics."""
+        return server.metrics_url or None
 
-        Each is the base URL of a server or, with a path, that of the page itself.
+    async def read(self, keys: Collection[str]) -> Mapping[str, ServerPage]:
+        """Return the pages of those of *keys* that answered.
+
+        Each is the base URL of a server or, with a path, that of the page itself. Raises
+        MetricsUnavailable when none answered.
         """
-        found: dict[str, ServerPage] = {}
+        urls, found = keys, dict[str, ServerPage]()
         for path in self._paths(urls):
             asked = {u: self._address(u, path) for u in urls if u not in found}
             texts = await self._reader.read(asked.values())
@@ -53,11 +85,17 @@ class ServerPages:
                     found[url] = page
                     self._addresses[url] = address
         self._forget(found)
+        if not found:
+            raise MetricsUnavailable(
+                f"none of {len(urls)} servers told metrics in {self._timeout:g}s:"
+                f" {', '.join(urls)}",
+                hint="curl each one's /metrics",
+            )
         return found
 
-    def address(self, url: str) -> str | None:
-        """Return the page of the server at *url*; None until it is found."""
-        return url if self._is_page(url) else self._addresses.get(url)
+    def address(self, key: str) -> str | None:
+        """Return the page of the server at the URL *key*; None until it is found."""
+        return key if self._is_page(key) else self._addresses.get(key)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -93,7 +131,7 @@ class ServerPages:
             log.info("server found url=%s engine=%s", url, names.kind.value)
         page = parse(text, names.prefix, histograms=names.histograms)
         if self._model is not None:
-            page = page.only(_MODEL, self._model)
+            page = page.only(MODEL, self._model)
         return ServerPage(names=names, page=page)
 
     def _forget(self, found: Collection[str]) -> None:

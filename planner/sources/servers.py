@@ -1,4 +1,4 @@
-"""Observations of inference servers that were not started here, read from their own pages."""
+"""Observations of inference servers that were not started here, out of what their pages tell."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from planner.sources.growth import Growth, Growths
 from planner.sources.readings import Gauges, counted, gauges
 from planner.sources.scraped import ScrapedPage
 from planner.sources.server_arrivals import Admissions
-from planner.sources.server_pages import ServerPage, ServerPages
+from planner.sources.server_pages import Pages, ServerPage
 from planner.sources.server_traffic import Interval, ServedTraffic
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class ListedServers:
 
 
 class ServersSource:
-    """Reads the servers in *registry*, all at once, each at what it gives for a metrics URL.
+    """Reads the servers in *registry*, all at once, from *pages*.
 
     While one of them has been silent for less than *patience* seconds, nothing is known of the
     traffic: its part is missing. After that it is gone, and the others' traffic is all that there
@@ -52,7 +52,7 @@ class ServersSource:
     def __init__(
         self,
         registry: Registry,
-        pages: ServerPages,
+        pages: Pages,
         *,
         clock: Callable[[], float],
         patience: float = 15.0,
@@ -110,6 +110,7 @@ class ServersSource:
             traffic=None if missing else self._traffic.traffic(intervals),
             load=self._load(held),
             in_flight=sum(inside.values()) if inside else None,
+            age_seconds=max(one.age_seconds for one in pages.values()),
         )
 
     async def close(self) -> None:
@@ -118,16 +119,11 @@ class ServersSource:
 
     async def _look(self) -> Mapping[str, ServerPage]:
         registered = await self._registry.instances()
-        self._servers = {one.metrics_url: one for one in registered if one.metrics_url}
+        found = {self._pages.key(one): one for one in registered}
+        self._servers = {key: one for key, one in found.items() if key is not None}
         if not self._servers:
             raise MetricsUnavailable("no server is ready", hint="its log says why")
         pages = await self._pages.read(self._servers)
-        if not pages:
-            raise MetricsUnavailable(
-                f"none of {len(self._servers)} servers told metrics in {self._pages.timeout:g}s:"
-                f" {', '.join(self._servers)}",
-                hint="curl each one's /metrics",
-            )
         self._heard |= dict.fromkeys(pages, self._clock())
         self._tell(self._servers.keys() - pages.keys())
         return pages
@@ -147,9 +143,12 @@ class ServersSource:
     ) -> list[Interval]:
         self._growths.keep(self._present())
         self._admissions.keep(self._present())
+        moments = {url: now if one.at is None else one.at for url, one in pages.items()}
+        if self._growths.is_behind(moments):
+            return []
         found, lifetimes = [], []
         for url, one in pages.items():
-            growth = self._growths.grown(url, one.page, now=now)
+            growth = self._growths.grown(url, one.page, now=moments[url])
             totals = counted(one.page, one.names)
             log.debug("server read url=%s holds=%s counted=%s", url, held[url], totals)
             if totals.prompts is not None:

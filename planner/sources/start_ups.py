@@ -5,7 +5,7 @@ from math import ceil
 
 from planner.sources.exposition import Page, labels_of, name_of
 
-_NAME = "planner_worker_start_seconds"
+NAME = "planner_worker_start_seconds"
 _LAST_STAGE = "registered"
 _KEPT = 50
 _SHARE = 0.9
@@ -21,7 +21,7 @@ class StartUps:
         """Note what workers tell of their start-up; each of them counts once."""
         for page in pages:
             for series, seconds in page.samples.items():
-                if name_of(series) == _NAME and labels_of(series).get("stage") == _LAST_STAGE:
+                if name_of(series) == NAME and labels_of(series).get("stage") == _LAST_STAGE:
                     self._seconds[series] = seconds
         for oldest in list(self._seconds)[:-_KEPT]:
             del self._seconds[oldest]

@@ -22,6 +22,8 @@ COUNTERS = frozenset(
     | {f"{name}_{part}" for name in (_ISL, _OSL, _TTFT, _ITL) for part in ("sum", "count")}
 )
 """Every counter that traffic is made of."""
+NAMES = COUNTERS | {IN_FLIGHT}
+"""Every sample of a frontend that is of use."""
 
 
 def traffic(growths: Sequence[Growth], *, arrivals: Arrivals | None = None) -> Traffic | None:

@@ -18,6 +18,7 @@ from planner.cli.control.registry import StoreRegistry
 from planner.core.plan import Reason
 from planner.core.role import Role
 from planner.journal import Entry
+from planner.sources.processes import ScrapedProcesses
 from planner.sources.scrape import ScrapeSource
 from runtime.discovery.open import open_store
 
@@ -72,7 +73,7 @@ async def is_idle(spec: DeploymentSpec) -> bool:
     """Return whether neither the frontend nor a worker says that it has a request."""
     store = await open_store(spec.store_url)
     registry = StoreRegistry(store, spec.namespace)
-    source = ScrapeSource(registry)
+    source = ScrapeSource(registry, ScrapedProcesses())
     try:
         seen = await source.observe({}, now=0.0)
         return seen.in_flight == 0 and set(source.in_flight.values()) == {0}

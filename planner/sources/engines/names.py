@@ -107,6 +107,14 @@ class EngineNames:
         buckets = (f"{name}_bucket" for name in self.histograms)
         return frozenset({*_names(filter(None, counted)), *_names(parts), *buckets})
 
+    @property
+    def samples(self) -> frozenset[str]:
+        """Names of all samples that are of use."""
+        held = [*self.running, *self.waiting, *self.entering, self.kv_usage]
+        capacity = [self.kv_blocks, self.kv_block_tokens]
+        label = () if self.kv_tokens_label is None else (self.kv_tokens_label[0],)
+        return self.counters | {*_names(held), *_names(filter(None, capacity)), *label}
+
 
 def _names(series: Iterable[Series]) -> Iterable[str]:
     return (one.name for one in series)

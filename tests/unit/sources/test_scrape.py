@@ -12,6 +12,7 @@ from planner.core.observation import Replicas, StepSums
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState
+from planner.sources.processes import ScrapedProcesses
 from planner.sources.scrape import ScrapeSource
 from planner.sources.scraped import ScrapedPage
 from workers.engine import EngineStats, StepTotals
@@ -87,7 +88,7 @@ async def serving(directory):
         servers.append(server)
         return server
 
-    source = ScrapeSource(directory, timeout=0.3)
+    source = ScrapeSource(directory, ScrapedProcesses(timeout=0.3))
     try:
         yield source, add
     finally:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from planner.sources.processes import ScrapedProcesses
 from planner.sources.scrape import ScrapeSource
 from runtime.frontend.arrivals_page import add_arrivals
 from runtime.frontend.measure import Measure
@@ -53,7 +54,7 @@ class Frontends:
 
 @asynccontextmanager
 async def reading(frontends, **options):
-    source = ScrapeSource(frontends, **options)
+    source = ScrapeSource(frontends, ScrapedProcesses(**options))
     try:
         yield source
     finally:
