@@ -18,7 +18,7 @@ OTHERS = "*"
 _OWN = frozenset({
     "sla", "profile", "parallelism", "mode", "interval", "cold_start", "stabilization", "max_age",
     "tolerance", "headroom", "forecaster", "min", "max", "max_gpus", "kv_usage", "waiting",
-    "frontends", "pending", "drain", "observe", "engine", "model",
+    "frontends", "pending", "drain", "observe", "engine", "model", "prometheus_labels",
 })  # fmt: skip
 _EXAMPLE = '[chat]\nsla = "ttft=500ms,itl=50ms"'
 

@@ -4,6 +4,7 @@ Every reader gets the place of the value from the validation context, so that an
 ``--interval``, ``PLANNER_INTERVAL`` or ``planner.toml: interval``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,8 @@ from planner.core.units import format_duration, format_share, parse_duration, pa
 from planner.errors import ConfigError
 
 T = TypeVar("T")
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def place(info: ValidationInfo) -> str:
@@ -72,6 +75,24 @@ def read_words(value: object, info: ValidationInfo) -> tuple[str, ...]:
     raise ConfigError(f"{place(info)} {value}: not a list of words", hint='["one", "two"]')
 
 
+def read_labels(value: object, info: ValidationInfo) -> Mapping[str, str]:
+    """Return values by label from ``job=vllm,zone=a`` or a table; raises ConfigError."""
+    where = place(info)
+    pairs = value if isinstance(value, Mapping) else _pairs(str(value), where, of="label")
+    return {_label(str(name), where): str(text) for name, text in pairs.items()}
+
+
+def read_label(value: object, info: ValidationInfo) -> str | None:
+    """Return the name of a label; raises ConfigError for what cannot be one."""
+    return None if value is None else _label(str(value), place(info))
+
+
+def _label(name: str, where: str) -> str:
+    if not _LABEL.fullmatch(name) or name == "__name__":
+        raise ConfigError(f"{where}: {name!r} is no name of a label", hint="instance, pod, job")
+    return name
+
+
 def _by_role(
     value: object, info: ValidationInfo, read: Callable[[object, str], T]
 ) -> Mapping[Role, T]:
@@ -80,13 +101,14 @@ def _by_role(
     return {read_role(str(name), where): read(item, where) for name, item in pairs.items()}
 
 
-def _pairs(text: str, where: str) -> Mapping[str, str]:
+def _pairs(text: str, where: str, *, of: str = "role") -> Mapping[str, str]:
     pairs = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, item = part.partition("=")
         if not equals:
+            example = "decode" if of == "role" else "job"
             raise ConfigError(
-                f"{where} {text}: {part!r} names no role", hint=f"{where} decode={part}"
+                f"{where} {text}: {part!r} names no {of}", hint=f"{where} {example}={part}"
             )
         pairs[name.strip()] = item.strip()
     return pairs
@@ -146,6 +168,13 @@ Words = Annotated[
     PlainSerializer(list),
     WithJsonSchema({"type": "array", "items": _STRING}),
 ]
+Labels = Annotated[
+    Mapping[str, str],
+    PlainValidator(read_labels),
+    PlainSerializer(dict),
+    WithJsonSchema({"type": "object", "additionalProperties": _STRING}),
+]
+LabelName = Annotated[str | None, PlainValidator(read_label), WithJsonSchema(_STRING)]
 Counts = Annotated[
     Mapping[Role, int],
     PlainValidator(read_counts),

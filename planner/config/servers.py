@@ -1,4 +1,4 @@
-"""The setting that names servers: their URLs by role, as text or as a table."""
+"""The settings that name servers: their URLs by role, as text or as a table, or a single one."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -37,6 +37,21 @@ def read_servers(value: object, info: ValidationInfo) -> Mapping[Role, tuple[str
             hint="run one planner for each deployment",
         )
     return found
+
+
+def read_url(value: object, info: ValidationInfo) -> str | None:
+    """Return the URL of a server; raises ConfigError for what is none, or holds a password."""
+    if value is None:
+        return None
+    where = place(info)
+    url = _url(str(value), where)
+    if "@" in urlsplit(url).netloc:
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        raise ConfigError(
+            f"{where}: the URL of {host} holds a user name or a password",
+            hint="prometheus_user and prometheus_password_file",
+        )
+    return url
 
 
 def _pairs(text: str, where: str) -> Iterator[tuple[str, str]]:
@@ -80,6 +95,7 @@ def _written(value: Mapping[Role, tuple[str, ...]]) -> dict[str, list[str]]:
     return {role.value: list(urls) for role, urls in value.items()}
 
 
+OptionalUrl = Annotated[str | None, PlainValidator(read_url), WithJsonSchema({"type": "string"})]
 ServerUrls = Annotated[
     Mapping[Role, tuple[str, ...]],
     PlainValidator(read_servers),

@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from planner.config.fields import (
     Counts,
     Duration,
+    LabelName,
+    Labels,
     OptionalDuration,
     Parallelisms,
     Share,
     SlaText,
     Words,
 )
-from planner.config.servers import ServerUrls
+from planner.config.servers import OptionalUrl, ServerUrls
 from planner.core.policy import Bounds, Forecaster, LoadTargets, Mode, PolicyConfig
 from planner.core.role import Role
 from planner.core.sla import Sla
@@ -106,6 +108,21 @@ class Settings(BaseModel):
     """What those servers are; told by their metrics when left out."""
     model: str | None = None
     """Model whose figures count, where frontends serve several; all when left out."""
+    prometheus: OptionalUrl = None
+    """URL of a Prometheus that scrapes the deployment: read it, in place of each process."""
+    prometheus_labels: Labels = {}
+    """Labels of the targets that count; on Kubernetes their namespace when left out."""
+    prometheus_replica: LabelName = None
+    """Label that tells replicas apart, by host and port if it is instance, else by name; pod on
+    Kubernetes and instance elsewhere when left out."""
+    prometheus_token_file: Path | None = None
+    """File with a bearer token for Prometheus, read anew each time."""
+    prometheus_user: str | None = None
+    """User name for Prometheus."""
+    prometheus_password_file: Path | None = None
+    """File with that user's password."""
+    prometheus_ca_file: Path | None = None
+    """File with the certificates that Prometheus' own is checked against."""
     journal: Path | None = None
     """File that keeps every decision."""
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
@@ -113,7 +130,7 @@ class Settings(BaseModel):
     metrics_host: str = "127.0.0.1"
     """Address that it listens on: 0.0.0.0 for all."""
     metrics_timeout: Duration = 1.5
-    """How long one process may take to tell its metrics."""
+    """How long one process, or Prometheus, may take to tell metrics."""
 
 
 def policy(settings: Settings, roles: Collection[Role]) -> PolicyConfig:

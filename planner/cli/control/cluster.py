@@ -43,7 +43,12 @@ class ClusterPlace:
     @property
     def registry(self) -> PodRegistry:
         """Who serves."""
-        return PodRegistry(self.cluster, self.deployment, frontends=self.settings.frontends)
+        return PodRegistry(
+            self.cluster,
+            self.deployment,
+            frontends=self.settings.frontends,
+            are_asked=self.settings.prometheus is None,
+        )
 
     @asynccontextmanager
     async def connector(

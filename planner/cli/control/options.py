@@ -22,6 +22,9 @@ _SHAPES = {
     "state_dir": "DIR", "namespace": "NAME",
     "store": "URL", "servers": "ROLE=URL,URL",
     "fleet": "FILE", "engine": "vllm|sglang|tensorrt_llm",
+    "prometheus": "URL", "prometheus_labels": "LABEL=VALUE", "prometheus_replica": "LABEL",
+    "prometheus_token_file": "FILE", "prometheus_user": "NAME",
+    "prometheus_password_file": "FILE", "prometheus_ca_file": "FILE",
     "model": "NAME", "journal": "FILE", "metrics_port": "PORT", "metrics_host": "ADDRESS",
 }  # fmt: skip
 
@@ -50,7 +53,11 @@ def shape(name: str) -> str:
     return _SHAPES.get(name, "DURATION")
 
 
-_FILES = {"deployments": "file", "fleet": "file", "journal": "file", "state_dir": "dir"}
+_FILES = {
+    "deployments": "file", "fleet": "file", "journal": "file", "state_dir": "dir",
+    "prometheus_token_file": "file", "prometheus_password_file": "file",
+    "prometheus_ca_file": "file",
+}  # fmt: skip
 
 
 def _completed(name: str, incomplete: str) -> list[CompletionItem]:

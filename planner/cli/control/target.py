@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from connectors.circus.spec import DeploymentSpec
 from connectors.observe import ObserveConnector
 from planner.cli.control.leadership import LeaseholdingConnector
+from planner.cli.control.measures import patience, processes, server_pages
 from planner.cli.control.registered import RegisteredFleet
 from planner.cli.control.registry import BusyRegistry, StoreRegistry
 from planner.cli.control.served import ServedFleet
@@ -21,7 +22,7 @@ from planner.errors import ConfigError, MetricsUnavailable, PlannerError
 from planner.ports import Connector, MetricsSource, Registry
 from planner.sources.scrape import ScrapeSource
 from planner.sources.scraped import ScrapedPage
-from planner.sources.server_pages import ServerPages
+from planner.sources.server_pages import Pages
 from planner.sources.servers import ListedServers, ServersSource
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
@@ -29,8 +30,6 @@ from runtime.ports import Store
 
 if TYPE_CHECKING:
     from planner.cli.control.cluster import ClusterPlace
-
-_PATIENT_INTERVALS = 3
 
 
 def _unknown() -> None:
@@ -91,7 +90,9 @@ async def _servers(settings: Settings, clock: Callable[[], float]) -> AsyncItera
             "--servers: planner did not start these servers, so they can only be observed",
             hint="planner run --observe",
         )
-    source = _server_source(settings, ListedServers(settings.servers), clock)
+    source = _server_source(
+        settings, ListedServers(settings.servers), server_pages(settings), clock=clock
+    )
     try:
         connector = ObserveConnector(ServedFleet(source))
         yield Target(
@@ -124,7 +125,7 @@ async def _fleet(
             stack.enter_context(sole_planner(state))
         registry = ProbedRegistry(spec, path=path, timeout=settings.metrics_timeout)
         stack.callback(registry.close)
-        source = _server_source(settings, registry, clock)
+        source = _server_source(settings, registry, server_pages(settings), clock=clock)
         stack.push_async_callback(source.close)
         busy = BusyRegistry(registry, lambda: source.in_flight)
         departure = OnceIdle(
@@ -161,13 +162,15 @@ async def placed(place: "ClusterPlace") -> AsyncIterator[Target]:
     """Yield the deployment at *place*, connected to its pods or frontends."""
     settings = place.settings
     registry: Registry = place.registry
+    namespace = place.cluster.namespace
     if settings.servers:
         registry = ListedServers(settings.servers)
     source: ScrapeSource | ServersSource
     if settings.frontends:
-        source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
+        source = ScrapeSource(registry, processes(settings, kube_namespace=namespace))
     else:
-        source = _server_source(settings, registry, place.clock)
+        pages = server_pages(settings, kube_namespace=namespace)
+        source = _server_source(settings, registry, pages, clock=place.clock)
     try:
         async with place.connector(lambda: source.in_flight) as connector:
             yield Target(
@@ -190,17 +193,10 @@ def check_alone(settings: Settings, flag: str) -> None:
 
 
 def _server_source(
-    settings: Settings, registry: Registry, clock: Callable[[], float]
+    settings: Settings, registry: Registry, pages: Pages, *, clock: Callable[[], float]
 ) -> ServersSource:
-    pages = ServerPages(
-        timeout=settings.metrics_timeout, engine=settings.engine, model=settings.model
-    )
     return ServersSource(
-        registry,
-        pages,
-        clock=clock,
-        patience=settings.max_age or _PATIENT_INTERVALS * settings.interval,
-        sla=settings.sla,
+        registry, pages, clock=clock, patience=patience(settings), sla=settings.sla
     )
 
 
@@ -219,7 +215,7 @@ async def _registered(settings: Settings, spec: DeploymentSpec | None) -> AsyncI
         stack.push_async_callback(store.close)
         registry = StoreRegistry(store, settings.namespace)
         stack.push_async_callback(registry.close)
-        source = ScrapeSource(registry, timeout=settings.metrics_timeout, model=settings.model)
+        source = ScrapeSource(registry, processes(settings))
         stack.push_async_callback(source.close)
         busy = BusyRegistry(registry, lambda: source.in_flight)
         connector = _connector(settings, spec, busy, store)
