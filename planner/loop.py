@@ -148,7 +148,7 @@ class ControlLoop:
             outcome=deed.outcome,
             started=deed.started,
             draining=deed.draining,
-            note=unseen or deed.refusal,
+            note="; ".join(filter(None, (unseen, deed.refusal))) or None,
         )
         number = self._around.journal.append(self._run, entry, state=self._state)
         _tell(number, entry, of=self._around.deployment)
