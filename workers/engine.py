@@ -42,6 +42,8 @@ class TransferTotals:
     tokens: int
     """Prompt tokens whose KV was received."""
     bytes: int
+    seconds: float
+    """What the transfers took, summed; those to the GPUs of an engine run side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class EngineStats:
     steps: StepTotals | None = None
     """None where the engine does not tell."""
     transfers: TransferTotals | None = None
-    """None where no real KV moves."""
+    """None where the engine does not tell."""
 
 
 class Prefilled(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):

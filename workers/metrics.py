@@ -39,6 +39,7 @@ _TRANSFERS = {
     "kv_transfers_received": ("received", "Prompts whose KV came from another engine"),
     "kv_received_bytes": ("bytes", "Bytes of KV cache that came from other engines"),
     "kv_received_tokens": ("tokens", "Prompt tokens whose KV came from another engine"),
+    "kv_receive_seconds": ("seconds", "Time of these transfers, summed over GPUs that receive"),
 }
 
 
@@ -81,7 +82,7 @@ class _Figures(Collector):
             for name, text in _STEPS.items():
                 yield self._counter(name, text, getattr(steps, name))
 
-    def _counter(self, name: str, text: str, value: int) -> Metric:
+    def _counter(self, name: str, text: str, value: float) -> Metric:
         family = CounterMetricFamily(f"planner_worker_{name}", text, labels=LABELS)
         family.add_metric(self._labels, value)
         return family

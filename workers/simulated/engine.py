@@ -16,7 +16,7 @@ from planner.core.engine import EngineModel
 from runtime.errors import Cancelled
 from runtime.kv_events.ledger import BlockLedger
 from runtime.protocol import FinishReason, GenerateRequest, Sampling, TokenDelta
-from workers.engine import EngineStats, Prefilled, check_extras
+from workers.engine import EngineStats, Prefilled, TransferTotals, check_extras
 from workers.simulated.follower import Follower
 from workers.simulated.outbox import Outbox
 from workers.simulated.scheduler import Limits, Scheduler, Step
@@ -63,6 +63,7 @@ class SimulatedEngine:
         """What its prefix cache has."""
         self._scheduler = Scheduler(limits, follower.draw, eos=follower.eos, ledger=self.ledger)
         self._totals = StepSums()
+        self._received = TransferTotals(received=0, failed=0, tokens=0, bytes=0, seconds=0.0)
         self._outboxes: dict[str, Outbox] = {}
         self._work = asyncio.Event()
         self._failed = asyncio.Event()
@@ -163,6 +164,7 @@ class SimulatedEngine:
             cached_tokens=scheduler.cached_tokens,
             generated_tokens=scheduler.generated_tokens,
             steps=self._totals.read(),
+            transfers=self._received,
         )
 
     async def close(self) -> None:
@@ -184,12 +186,24 @@ class SimulatedEngine:
     async def _resume(self, request: GenerateRequest, outbox: Outbox) -> None:
         """Let a reserved request join the batch, once its KV has arrived."""
         if request.transfer is not None:
-            seconds = self._model.transfer_seconds(outbox.sequence.uncomputed)
-            await asyncio.sleep(seconds / self._pace.speedup)
+            await self._receive(outbox.sequence.uncomputed)
         if not outbox.is_closed:
             transferred = request.transfer is not None
             self._scheduler.resume(request.request_id, transferred=transferred)
             self._work.set()
+
+    async def _receive(self, tokens: int) -> None:
+        """Wait as long as the KV of *tokens* would take, and count it as come."""
+        seconds = self._model.transfer_seconds(tokens) / self._pace.speedup
+        await asyncio.sleep(seconds)
+        before = self._received
+        self._received = TransferTotals(
+            received=before.received + 1,
+            failed=0,
+            tokens=before.tokens + tokens,
+            bytes=before.bytes + tokens * self._model.limits.kv_bytes_per_token,
+            seconds=before.seconds + seconds,
+        )
 
     def _leave(self, outbox: Outbox) -> None:
         request_id = outbox.sequence.request_id

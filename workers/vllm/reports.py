@@ -31,13 +31,14 @@ def _scheduled(stats: Any) -> dict[str, Any]:
     return told | _transferred(stats.kv_connector_stats or {})
 
 
-def _transferred(stats: dict[str, list[float]]) -> dict[str, int]:
+def _transferred(stats: dict[str, list[float]]) -> dict[str, float]:
     """Return the transfers of a step; both kinds of failure end in a prefill here."""
     sizes = stats.get("bytes_transferred", [])
     failed = stats.get("num_failed_transfers", []), stats.get("num_failed_handshakes", [])
     return {
         "transfers": len(sizes),
         "transferred_bytes": int(sum(sizes)),
+        "transfer_seconds": sum(stats.get("transfer_duration", [])),
         "failed_transfers": sum(int(sum(each)) for each in failed),
     }
 

@@ -33,6 +33,7 @@ class Report:
     preemptions: int = 0
     transfers: int = 0
     transferred_bytes: int = 0
+    transfer_seconds: float = 0.0
     failed_transfers: int = 0
 
 
@@ -59,6 +60,7 @@ class Totals:
         self._kv_blocks: int | None = None
         self._counts = dict.fromkeys(_SUMMED, 0)
         self._failed_outside = 0
+        self._transfer_seconds = 0.0
         self._steps = StepSums()
 
     def loaded(self, kv_blocks: int) -> None:
@@ -75,6 +77,7 @@ class Totals:
             gauges.kv_usage = report.kv_usage or 0.0
         for name in _SUMMED:
             self._counts[name] += getattr(report, name)
+        self._transfer_seconds += report.transfer_seconds
         self._time(report)
 
     def begin(self, request_id: str, prompt_tokens: int, *, is_remote: bool) -> None:
@@ -131,6 +134,7 @@ class Totals:
                 failed=self._counts["failed_transfers"] + self._failed_outside,
                 tokens=self._counts["received_tokens"],
                 bytes=self._counts["transferred_bytes"],
+                seconds=self._transfer_seconds,
             ),
         )
 

@@ -47,3 +47,4 @@ def test_transfers_and_both_ways_to_fail_are_counted():
              "num_failed_handshakes": [1, 1], "transfer_duration": [0.1, 0.1]}  # fmt: skip
     found = report(scheduled(kv_connector_stats=stats), None, rank=0)
     assert (found.transfers, found.transferred_bytes, found.failed_transfers) == (2, 300, 3)
+    assert found.transfer_seconds == 0.2

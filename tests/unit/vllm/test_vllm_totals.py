@@ -48,7 +48,7 @@ def test_gauges_are_the_last_ones_told_of_each_engine(totals):
 def test_counts_add_up(totals):
     one = Report(
         prompt_tokens=300, cached_tokens=200, received_tokens=50, generated_tokens=2, preemptions=1,
-        transfers=1, transferred_bytes=4096, failed_transfers=1,
+        transfers=1, transferred_bytes=4096, transfer_seconds=0.25, failed_transfers=1,
     )  # fmt: skip
     totals.record(one)
     totals.record(one)
@@ -56,7 +56,9 @@ def test_counts_add_up(totals):
     stats = totals.read()
     assert (stats.prompt_tokens, stats.cached_tokens, stats.generated_tokens) == (600, 400, 4)
     assert stats.preemptions == 2
-    assert stats.transfers == TransferTotals(received=2, failed=3, tokens=100, bytes=8192)
+    assert stats.transfers == TransferTotals(
+        received=2, failed=3, tokens=100, bytes=8192, seconds=0.5
+    )
 
 
 def test_a_step_takes_from_the_one_before_or_from_its_first_request(totals, clock, steps):

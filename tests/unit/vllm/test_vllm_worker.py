@@ -33,12 +33,18 @@ def test_blocks_are_not_shown_before_they_are_known():
     engine, totals = made()
     assert "kv_blocks_total" not in values(engine)
     totals.loaded(40)
-    totals.record(Report(running=1, waiting=0, kv_usage=0.5, transfers=2, transferred_bytes=10))
+    totals.record(
+        Report(running=1, waiting=0, kv_usage=0.5, transfers=2, transferred_bytes=10,
+               transfer_seconds=0.5)
+    )  # fmt: skip
     shown = values(engine)
     assert (shown["kv_blocks_total"], shown["kv_blocks_used"]) == (40, 20)
     assert shown["kv_transfers_received_total"] == 2
     assert shown["kv_received_bytes_total"] == 10
-    assert engine.stats().transfers == TransferTotals(received=2, failed=0, tokens=0, bytes=10)
+    assert shown["kv_receive_seconds_total"] == 0.5
+    assert engine.stats().transfers == TransferTotals(
+        received=2, failed=0, tokens=0, bytes=10, seconds=0.5
+    )
 
 
 def test_the_card_says_what_the_loaded_engine_holds():

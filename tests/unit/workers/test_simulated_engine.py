@@ -12,6 +12,7 @@ import pytest
 from planner.core.engine import DecodeLaw, EngineLimits, EngineModel, PrefillLaw
 from runtime.errors import Cancelled, InvalidRequest, RuntimeFault
 from runtime.protocol import NEUTRAL, FinishReason, GenerateRequest, Sampling
+from workers.engine import TransferTotals
 from workers.simulated.engine import Pace, SimulatedEngine
 from workers.simulated.follower import Follower
 from workers.simulated.scheduler import Limits
@@ -211,6 +212,9 @@ async def test_prefill_here_and_decode_there(make):
     # 100 tokens * 1000 bytes at 1 MB/s = 100 ms, then one decode step a token.
     assert [at for at, _ in deltas] == pytest.approx([0.105, 0.110, 0.115], abs=1e-6)
     assert [delta.token_ids for _, delta in deltas] == whole
+    assert decode.stats().transfers == TransferTotals(
+        received=1, failed=0, tokens=100, bytes=100_000, seconds=pytest.approx(0.1)
+    )
 
 
 async def test_a_reservation_can_be_computed_here(make):
