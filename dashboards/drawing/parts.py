@@ -61,14 +61,16 @@ class Axis:
         return [] if self.target is None else _level(*self.target)
 
 
-def layered(layers: Sequence[Spec], *, height: int = HEIGHT) -> Spec:
-    """Return a chart of *layers* as wide as its place."""
+def layered(layers: Sequence[Spec], *, height: int = HEIGHT, columns: int = 4) -> Spec:
+    """Return a chart of *layers* as wide as its place, with so many *columns* in its legend."""
     return {
         "width": "container",
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
         "layer": list(layers),
-        "config": {"legend": {"orient": "top", "title": None, "columns": 4, "labelLimit": 220}},
+        "config": {
+            "legend": {"orient": "top", "title": None, "columns": columns, "labelLimit": 220}
+        },
     }
 
 

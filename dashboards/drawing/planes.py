@@ -13,6 +13,7 @@ def plane(
     x: str,
     y: Axis,
     curve: Sequence[Row] = (),
+    columns: int = 4,
 ) -> Spec:
     """Return *points* and a *curve* for each of *lines*, with *x* as the title of that axis.
 
@@ -25,7 +26,7 @@ def plane(
     if points:
         mark = {"type": "point", "size": 70, "strokeWidth": 2, "filled": False}
         layers.append(_layer(points, lines, x, y, mark=mark, told={"shape": _shape(lines)}))
-    return layered([*layers, *y.level], height=280)
+    return layered([*layers, *y.level], height=280, columns=columns)
 
 
 def stairs(rows: Sequence[Row], lines: Sequence[Series], axis: Axis, *, x: str) -> Spec:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards.reading.health import Moved, Trouble, moved, troubles
+from dashboards.reading.intervals import Interval, intervals
 from dashboards.reading.listing import Filter, Listed, listing
 from dashboards.reading.look import Look
 from dashboards.reading.runs import runs
@@ -77,6 +78,11 @@ class Source:
         """Return the last decisions of *run* in full, oldest first."""
         with Journal.read(self.path) as journal:
             return journal.query(Query(run=run, limit=most))[::-1]
+
+    def intervals(self, within: Span, *, run: int) -> list[Interval]:
+        """Return what arrived in the last intervals of *run* in *within*, oldest first."""
+        with self._database() as database:
+            return intervals(database, self.path, within, run=run)
 
     def runs(self) -> list[Run]:
         """Return the latest runs, oldest first."""

@@ -138,6 +138,19 @@ def length_rows(looks: Sequence[Look]) -> Rows:
     return rows
 
 
+def drift_rows(looks: Sequence[Look]) -> Rows:
+    """Return how mean ISL and OSL moved from the first third of *looks* to the last, in tokens."""
+    third = len(looks) // 3
+    first, last = service(looks[:third], attainment=0.5), service(looks[-third:], attainment=0.5)
+    rows: Rows = []
+    for name, before, after in (("ISL", first.isl, last.isl), ("OSL", first.osl, last.osl)):
+        if before and after and third:
+            change = f"{after / before - 1:+.1%}"
+            rows.append({"": name, "first third": f"{before:,.0f}", "last third": f"{after:,.0f}",
+                         "drift": change})  # fmt: skip
+    return rows
+
+
 def _parts(looks: Sequence[Look]) -> list[Sequence[Look]]:
     size = max(1, -(-len(looks) // POINTS))
     return [looks[start : start + size] for start in range(0, len(looks), size)]

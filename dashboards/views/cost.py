@@ -1,4 +1,4 @@
-"""GPU-hours and money by day and by million tokens, against the static peak."""
+"""GPU-hours and money by day and by million tokens, against the static peak and foresight."""
 
 import streamlit as st
 
@@ -18,6 +18,7 @@ from dashboards.summaries.cost import (
     table_rows,
 )
 from dashboards.summaries.fleet import gpu_rows
+from dashboards.views.foresight import against_foresight
 from dashboards.views.frame import as_of, chart, looks, page, tile
 from planner.core.units import format_share
 
@@ -44,6 +45,7 @@ def show(source: Source, span: Span) -> None:
     chart(spec, "GPU-hours by day" if price is None else "Money by day")
     spec = steps(gpu_rows(window.looks), series("decided", "held"), "GPUs")
     chart(spec, "GPUs over time")
+    against_foresight(source, window, price)
 
 
 def _price(known: float | None) -> float | None:

@@ -30,7 +30,7 @@ pytestmark = [
 
 _ROOT = Path(__file__).parents[2]
 # By their address, with the charts that each has of a filled journal.
-_PAGES = {"": 7, "decisions": 2, "forecast": 5, "capacity": 3, "what-if": 3, "cost": 2, "health": 1}
+_PAGES = {"": 7, "decisions": 2, "forecast": 6, "capacity": 3, "what-if": 3, "cost": 2, "health": 1}
 _WIDTHS = (1280, 390)
 _DECISIONS = 1500
 _TALLEST = 2400
@@ -45,6 +45,7 @@ _IS_DRAWN = (
     " && !document.querySelector('[data-stale=true]')"
 )
 _CHARTS = "document.querySelectorAll('.vega-embed canvas, .vega-embed svg.marks').length"
+_FIND = "document.querySelector('.st-key-foresight button')"
 _OVERFLOW = (
     "Math.max(...[document.documentElement,"
     " document.querySelector('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth))"
@@ -130,6 +131,28 @@ async def test_pages_of_a_journal(filled: Path, tmp_path: Path) -> None:
             red, green, blue = (await page.evaluate(_BACKGROUND))[4:-1].split(", ")
             assert max(int(red), int(green), int(blue)) < 64
             assert not _problems(page)
+
+
+async def test_foresight_is_searched_for_between_two_refreshes(
+    filled: Path, tmp_path: Path
+) -> None:
+    with dashboard(filled) as (url, _):
+        async with opened_page(tmp_path / "browser") as page:
+            drawn = f"{_IS_DRAWN} && {_CHARTS} >= 2"
+            await _opened(page, f"{url}/cost", width=1280, dark=False, drawn=drawn)
+            place = f"{_FIND}.getBoundingClientRect()"
+            left, top = [await page.evaluate(f"{place}.{side}") for side in ("left", "top")]
+            await page.click(left + 20, top + 20)
+            found = "document.body.innerText.includes('foresight buys just what')"
+            await page.until(f"{found} && {_CHARTS} >= 3")
+            # It outlives the page's own refreshing, which comes every five seconds.
+            await asyncio.sleep(6)
+            assert await page.evaluate(found)
+            assert await page.evaluate(_OVERFLOW) <= 0
+            assert not _problems(page)
+            await page.resize(1280, min(_TALLEST, round(await page.evaluate(_TALL))))
+            await page.until(f"{_IS_DRAWN} && {_CHARTS} >= 3")
+            await _keep(page, "dashboard-cost-foresight.png", tmp_path)
 
 
 async def test_pages_of_a_bare_journal(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 import dashboards
+from planner.errors import JournalError
 
 PAGES = ("overview", "decisions", "forecast", "capacity", "what_if", "cost", "health")
 WITHOUT_JOURNAL = ("capacity", "what_if")
@@ -150,6 +151,23 @@ def test_forecasts_are_judged(opened: Opened, filled: Path) -> None:
     assert list(judged["ahead"]) == ["1m5s", "1m5s"]
 
 
+def test_forecasters_are_ranked_by_role(opened: Opened, filled: Path) -> None:
+    page = opened("forecast", filled)
+    ranking = page.table[1].value
+    assert set(ranking["forecaster"]) > {"last value", "level", "damped trend"}
+    assert ranking["1m5s ahead"].str.contains("(leads)", regex=False).sum() == 1
+    assert page.segmented_control(key="role").value == "prefill"
+    checked(page.segmented_control(key="role").set_value("decode").run())
+    assert not page.table[1].value.equals(ranking)
+    drift = page.table[2].value
+    assert list(drift[""]) == ["ISL", "OSL"]
+    assert list(drift["drift"]) == ["+0.0%", "+0.0%"]
+
+
+def test_too_few_forecasts_to_rank(opened: Opened, untold: Path) -> None:
+    assert "Too few forecasts have come due" in texts(opened("forecast", untold))
+
+
 class TestCapacity:
     def test_of_the_running_profile(self, opened: Opened, filled: Path) -> None:
         told = texts(opened("capacity", filled))
@@ -178,6 +196,48 @@ class TestCost:
         assert "$ a day" not in set(page.table[0].value["figure"])
         checked(page.number_input(key="price").set_value(2.0).run())
         assert "$ a day" in set(page.table[0].value["figure"])
+
+
+class TestForesight:
+    def test_it_is_searched_for_when_asked_to(self, opened: Opened, filled: Path) -> None:
+        page = opened("cost", filled)
+        assert len(page.table) == 1
+        checked(page.button(key="foresight").click().run())
+        found = page.table[1].value.set_index("fleet")
+        assert list(found.index) == [
+            "held", "decided", "static peak", "perfect foresight", "the work alone"
+        ]  # fmt: skip
+        assert found.loc["perfect foresight", "times foresight"] == "1.00x"
+        assert float(found.loc["held", "GPU-hours"]) > float(
+            found.loc["perfect foresight", "GPU-hours"]
+        )
+        assert found.loc["held", "$"].startswith("$")
+        # It stays when the page refreshes itself.
+        checked(page.run())
+        assert len(page.table) == 2
+
+    def test_a_time_without_requests(self, opened: Opened, filled: Path, tmp_path: Path) -> None:
+        path = Path(shutil.copy(filled, tmp_path / "quiet.sqlite"))
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(
+                "UPDATE decisions SET observation = json_set(observation,"
+                " '$.traffic.finished', 0) WHERE observation IS NOT NULL"
+            )
+            database.commit()
+        page = opened("cost", path)
+        checked(page.button(key="foresight").click().run())
+        assert "how long outputs are is unknown" in texts(page)
+
+    def test_an_infeasible_or_unreadable_journal_is_told(
+        self, opened: Opened, filled: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise JournalError("no such table")
+
+        monkeypatch.setattr("dashboards.views.foresight.foresight", fail)
+        page = opened("cost", filled)
+        checked(page.button(key="foresight").click().run())
+        assert "no such table." in texts(page)
 
 
 def test_health_tells_what_went_wrong_and_who_acts(opened: Opened, filled: Path) -> None:

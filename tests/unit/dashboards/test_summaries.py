@@ -9,7 +9,13 @@ from dashboards.summaries.cost import costs, day_rows, known_price, table_rows
 from dashboards.summaries.fleet import change_rows, gpu_rows, replica_rows
 from dashboards.summaries.forecasts import Expected, History, accuracy, forecast_rows
 from dashboards.summaries.health import is_late, usual_gap
-from dashboards.summaries.service import attainment_rows, latency_rows, load_rows, service
+from dashboards.summaries.service import (
+    attainment_rows,
+    drift_rows,
+    latency_rows,
+    load_rows,
+    service,
+)
 from planner.core.role import Role
 
 
@@ -183,3 +189,17 @@ def test_a_planner_that_stopped(age: float, gap: float | None, late: bool) -> No
 
 def test_the_usual_gap_of_every_third_look() -> None:
     assert usual_gap([look(1), look(4), look(7)], every=3) == 5
+
+
+def test_lengths_drift_from_the_first_third_to_the_last() -> None:
+    def seen(number: int, isl: float) -> Look:
+        mean = {"arrived": 10, "isl_sum": 10 * isl, "finished": 5, "osl_sum": 1000}
+        return look(number, traffic=counts(**mean))
+
+    looks = [seen(1, 1000), seen(2, 9000), seen(3, 1100)]
+    assert drift_rows(looks) == [
+        {"": "ISL", "first third": "1,000", "last third": "1,100", "drift": "+10.0%"},
+        {"": "OSL", "first third": "200", "last third": "200", "drift": "+0.0%"},
+    ]
+    assert drift_rows(looks[:2]) == []
+    assert drift_rows([look(1), look(2), look(3)]) == []
