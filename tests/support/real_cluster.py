@@ -4,6 +4,7 @@ PLANNER_KUBE_BIN names a folder that has both already.
 """
 
 import itertools
+import json
 import os
 import signal
 import ssl
@@ -25,6 +26,7 @@ _BUILD = Path(__file__).parents[1] / "kubernetes" / "build_apiserver.sh"
 _START_SECONDS = 90.0
 _BUILD_SECONDS = 1800.0
 _NAMESPACES = "/api/v1/namespaces"
+RIVALS = ("planner-one", "planner-two")
 _TIED = (
     "import ctypes, os, sys;"
     f"ctypes.CDLL(None).prctl(1, {signal.SIGKILL:d});"
@@ -34,10 +36,14 @@ _TIED = (
 
 @dataclass
 class RealCluster:
-    """Its kubeconfig has the contexts ``admin`` and ``planner``, who may do nothing yet."""
+    """Its kubeconfig has the contexts ``admin``, and ``planner`` and `RIVALS`, who may do nothing.
+
+    What `RIVALS` and service accounts ask of it is in *audit*.
+    """
 
     kubeconfig: Path
     url: str
+    audit: Path
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @asynccontextmanager
@@ -102,8 +108,13 @@ def running_cluster(folder: Path) -> Iterator[RealCluster]:
     programs, started = binaries(), []
     _keys(folder)
     client, port = free_port(), free_port()
-    cluster = RealCluster(kubeconfig=folder / "kubeconfig", url=f"https://{LOOPBACK}:{port}")
-    cluster.kubeconfig.write_text(_KUBECONFIG.format(url=cluster.url))
+    cluster = RealCluster(
+        kubeconfig=folder / "kubeconfig",
+        url=f"https://{LOOPBACK}:{port}",
+        audit=folder / "audit.log",
+    )
+    _write_kubeconfig(cluster)
+    (folder / "audit.json").write_text(json.dumps(_AUDIT))
     try:
         etcd = etcd_command(data_dir=folder / "data", client_port=client, peer_port=free_port())
         started.append(_spawn(folder, "etcd", etcd))
@@ -126,8 +137,26 @@ def _keys(folder: Path) -> None:
         ["openssl", "rsa", "-in", str(key), "-pubout", "-out", str(public)],
     ):
         subprocess.run(command, check=True, capture_output=True)
-    lines = ['admintok,admin,admin,"system:masters"', "limited,planner,planner,", ""]
-    (folder / "tokens.csv").write_text("\n".join(lines))
+    lines = [
+        'admintok,admin,admin,"system:masters"',
+        *(f"{name}-token,{name},{name}," for name in ("planner", *RIVALS)),
+    ]
+    (folder / "tokens.csv").write_text("\n".join([*lines, ""]))
+
+
+def _write_kubeconfig(cluster: RealCluster) -> None:
+    names = ("planner", *RIVALS)
+    where = {"server": cluster.url, "insecure-skip-tls-verify": True}
+    users = {"admin": "admintok", **{name: f"{name}-token" for name in names}}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "t", "cluster": where}],
+        "users": [{"name": name, "user": {"token": token}} for name, token in users.items()],
+        "contexts": [{"name": name, "context": {"cluster": "t", "user": name}} for name in users],
+        "current-context": "admin",
+    }
+    cluster.kubeconfig.write_text(json.dumps(document))
 
 
 def _server_flags(folder: Path, etcd: int, port: int) -> list[str]:
@@ -141,6 +170,7 @@ def _server_flags(folder: Path, etcd: int, port: int) -> list[str]:
         "--authorization-mode=RBAC", f"--token-auth-file={folder / 'tokens.csv'}",
         "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none",
         "--allow-privileged=true",
+        f"--audit-policy-file={folder / 'audit.json'}", f"--audit-log-path={folder / 'audit.log'}",
     ]  # fmt: skip
 
 
@@ -179,13 +209,13 @@ def _wait_ready(url: str, log: Path) -> None:
     raise TimeoutError(f"kube-apiserver is not ready: {log.read_text()[-1000:]}")
 
 
-_KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-clusters: [{{name: t, cluster: {{server: "{url}", insecure-skip-tls-verify: true}}}}]
-users: [{{name: admin, user: {{token: admintok}}}}, {{name: planner, user: {{token: limited}}}}]
-contexts:
-- {{name: admin, context: {{cluster: t, user: admin}}}}
-- {{name: planner, context: {{cluster: t, user: planner}}}}
-current-context: admin
-"""
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Request", "users": list(RIVALS)},
+        {"level": "Request", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}

@@ -19,8 +19,7 @@ def reconcile(server: "FakeApiServer", path: str, name: str) -> None:
         return
     plural, namespace = path.rpartition("/")[2], path.split("/")[-2]
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    uid = item["metadata"]["uid"]
-    mine = [p for p in server.store.list(pods) if p["metadata"]["ownerReferences"][0]["uid"] == uid]
+    mine = server.owned(item["metadata"]["uid"])
     wants = item["spec"].get("replicas", 1)
     if plural == "deployments":
         _unordered(server, pods, item, mine, wants)

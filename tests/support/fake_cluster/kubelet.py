@@ -23,11 +23,20 @@ class FakeKubelet:
         self.gpus = gpus
         self.start_seconds = 0.0
         self.drain_seconds = 0.0
+        self.has_addresses = False
+        """Whether each pod has an address of its own on this machine's loopback."""
+        self.addresses: dict[str, Json] = {}
+        """Pods by the address that they were given."""
         self.most_gpus = 0
         """Most GPUs that were held at any time."""
         self._pods: dict[str, Json] = {}
         self._begun: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def pods(self) -> list[Json]:
+        """What is there, as last heard."""
+        return list(self._pods.values())
 
     async def start(self) -> None:
         self._spawn(self._run())
@@ -106,9 +115,17 @@ class FakeKubelet:
             for c in pod["spec"]["containers"]
         ]  # fmt: skip
         await self._status(name, {
-            "phase": "Running", "podIP": "127.0.0.1", "containerStatuses": containers,
+            "phase": "Running", "podIP": self._address(pod), "containerStatuses": containers,
             "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
         })  # fmt: skip
+
+    def _address(self, pod: Json) -> str:
+        if not self.has_addresses:
+            return "127.0.0.1"
+        number = len(self.addresses) + 1
+        address = f"127.{number // 62500 + 1}.{number // 250 % 250}.{number % 250 + 1}"
+        self.addresses[address] = pod
+        return address
 
     async def _refuse(self, name: str) -> None:
         message = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."

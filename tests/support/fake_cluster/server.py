@@ -42,6 +42,8 @@ class FakeApiServer:
         self.url = ""
         self.minor = "33+"
         self._scale_tries = 0
+        self._owners: dict[str, tuple[str, str]] = {}
+        self._owned: dict[str, dict[str, str]] = {}
         self._watches: set[asyncio.Transport] = set()
         self._runner: web.AppRunner | None = None
         self.store.listeners.append(self._reconcile)
@@ -215,15 +217,23 @@ class FakeApiServer:
             if line:
                 await response.write(line)
 
+    def owned(self, uid: str) -> list[Json]:
+        """Return the pods that the workload *uid* controls."""
+        return [self.store.get(path, name) for name, path in self._owned.get(uid, {}).items()]
+
     def _reconcile(self, change: Change) -> None:
         item = change.after or change.before
         assert item is not None
         if change.path.endswith("/pods"):
-            owners = item["metadata"].get("ownerReferences") or ()
-            for (path, name), owner in list(self.store.objects.items()):
-                if any(owner["metadata"]["uid"] == one["uid"] for one in owners):
-                    self._reconcile_one(path, name)
+            for owner in item["metadata"].get("ownerReferences") or ():
+                names = self._owned.setdefault(owner["uid"], {})
+                names.pop(item["metadata"]["name"], None)
+                if change.after is not None:
+                    names[item["metadata"]["name"]] = change.path
+                if owner["uid"] in self._owners:
+                    self._reconcile_one(*self._owners[owner["uid"]])
         elif change.path.rpartition("/")[2] in _SCALED:
+            self._owners[item["metadata"]["uid"]] = change.path, item["metadata"]["name"]
             self._reconcile_one(change.path, item["metadata"]["name"])
 
     def _reconcile_one(self, path: str, name: str) -> None:

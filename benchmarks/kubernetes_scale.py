@@ -1,0 +1,298 @@
+"""One planner for a thousand deployments on Kubernetes: its requests, CPU and memory.
+
+`python benchmarks/kubernetes_scale.py` prints Markdown and writes results/kubernetes_scale.json.
+The planner is the command `planner run --deployments` in a process of its own, which reads a page
+of metrics of every pod; the API server is the one of the tests, where pods are ready as soon as
+they are there. `--deployments N` and `--interval 15s` change the size.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from results_file import RESULTS, write
+
+from planner.core.units import parse_duration
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from fake_cluster.objects import workload  # noqa: E402 - found by the line above
+from fake_cluster.server import FakeApiServer  # noqa: E402
+from fake_cluster.store import Change  # noqa: E402
+from planners import spawn_planner  # noqa: E402
+
+NAMESPACE = "ns"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+WORKLOADS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+ROLES = ("prefill", "decode")
+CALM, BUSY = 0.5, 1.7
+"""KV blocks in use as replicas' worth of the threshold: one is enough, or two are."""
+CHANGED_SHARE = 0.1
+FLAGS = (
+    "--sla=ttft=1s,itl=50ms", "--mode=load", "--cold-start=1s", "--stabilization=1s",
+    "--connector=kubernetes", "--kube-context=t", f"--kube-namespace={NAMESPACE}",
+)  # fmt: skip
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{{name: t, cluster: {{server: "{url}"}}}}]
+users: [{{name: t, user: {{}}}}]
+contexts: [{{name: t, context: {{cluster: t, user: t}}}}]
+current-context: t
+"""
+PAGE = """\
+vllm:num_requests_running{{model_name="m"}} 5
+vllm:num_requests_waiting{{model_name="m"}} 0
+vllm:kv_cache_usage_perc{{model_name="m"}} {usage:.3f}
+vllm:request_success_total{{finished_reason="stop",model_name="m"}} 7
+vllm:time_to_first_token_seconds_count{{model_name="m"}} 7
+vllm:request_prompt_tokens_count{{model_name="m"}} 7
+vllm:request_prompt_tokens_sum{{model_name="m"}} 700
+vllm:request_generation_tokens_count{{model_name="m"}} 7
+vllm:request_generation_tokens_sum{{model_name="m"}} 700
+"""
+
+
+@dataclass
+class Town:
+    """Deployments on the tests' API server. Pods are ready at once, each at an address of its own.
+
+    The decode replicas of those that are *busy* are too full for one of them.
+    """
+
+    server: FakeApiServer
+    port: int = 0
+    busy: set[str] = field(default_factory=set)
+    _addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def build(self, count: int) -> None:
+        """Create *count* deployments of two roles, with one replica each."""
+        for number in range(count):
+            for role in ROLES:
+                notes = {"planner/metrics-url": f":{self.port}"}
+                item = workload(
+                    "Deployment", role, replicas=1, deployment=f"d{number}", notes=notes
+                )
+                item["metadata"]["name"] = f"d{number}-{role}"
+                self.server.store.create(WORKLOADS, item)
+
+    def see(self, change: Change) -> None:
+        """Take a pod in, or see it off, as a kubelet with nothing to wait for."""
+        if change.path == PODS and change.after is not None:
+            asyncio.get_running_loop().call_soon(self._run, change.after["metadata"]["name"])
+
+    def _run(self, name: str) -> None:
+        pod = self.server.store.objects.get((PODS, name))
+        if pod is None:
+            return
+        if "deletionTimestamp" in pod["metadata"]:
+            self.server.store.remove(PODS, name)
+        elif "podIP" not in pod["status"]:
+            ready = [{"type": "Ready", "status": "True"}]
+            status = {"phase": "Running", "conditions": ready, "podIP": self._address(pod)}
+            spec = {**pod["spec"], "nodeName": "n1"}
+            self.server.store.update(PODS, name, {**pod, "spec": spec, "status": status})
+
+    def _address(self, pod: dict[str, Any]) -> str:
+        number = len(self._addresses) + 1
+        address = f"127.{number // 62500 + 1}.{number // 250 % 250}.{number % 250 + 1}"
+        labels = pod["metadata"]["labels"]
+        self._addresses[address] = labels["planner/deployment"], labels["planner/role"]
+        return address
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Answer as the engine in the pod that was asked."""
+        assert request.transport is not None
+        name, role = self._addresses[request.transport.get_extra_info("sockname")[0]]
+        work = BUSY if role == "decode" and name in self.busy else CALM
+        usage = 0.8 * work / self.replicas(name, role)
+        return web.Response(text=PAGE.format(usage=min(1.0, usage)))
+
+    def replicas(self, name: str, role: str) -> int:
+        """Return how many replicas are asked for."""
+        count: int = self.server.store.objects[WORKLOADS, f"{name}-{role}"]["spec"]["replicas"]
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What happened in some time: requests to the API server, and CPU seconds of the planner."""
+
+    seconds: float
+    cpu_seconds: float
+    lease: int
+    watches: int
+    scales: int
+    marks: int
+    others: int
+
+
+class Measure:
+    """Counts from `begin` on."""
+
+    def __init__(self, server: FakeApiServer, pid: int) -> None:
+        self._server = server
+        self._pid = pid
+        self._clock = asyncio.get_running_loop().time
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was counted."""
+        self._server.log.clear()
+        self._at, self._cpu = self._clock(), _cpu_seconds(self._pid)
+
+    def end(self) -> Stretch:
+        """Return what was counted."""
+        log = self._server.log
+        lease = sum("/leases" in path for _, path in log)
+        watches = sum("watch=1" in path for _, path in log)
+        scales = sum(path.endswith("/scale") for _, path in log)
+        marks = sum(verb == "PATCH" and path.startswith(PODS) for verb, path in log)
+        return Stretch(
+            seconds=self._clock() - self._at,
+            cpu_seconds=_cpu_seconds(self._pid) - self._cpu,
+            lease=lease,
+            watches=watches,
+            scales=scales,
+            marks=marks,
+            others=len(log) - lease - watches - scales - marks,
+        )
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+async def measured(count: int, interval: str, folder: Path) -> dict[str, Any]:
+    """Return the figures of one planner on *count* deployments."""
+    every = parse_duration(interval, what="--interval", hint="15s")
+    async with AsyncExitStack() as stack:
+        town = await stack.enter_async_context(_town(count))
+        pid = await stack.enter_async_context(_planner(town, interval, folder))
+        measure = Measure(town.server, pid)
+        log = folder / "log"
+        await _until(lambda: log.read_text().count("decision deployment=") >= count, 40 * every)
+        start = measure.end()
+        await asyncio.sleep(2 * every)
+        measure.begin()
+        await asyncio.sleep(4 * every)
+        calm = measure.end()
+        changed = {f"d{n}" for n in range(round(count * CHANGED_SHARE))}
+        town.busy = changed
+        measure.begin()
+        await _until(
+            lambda: all(town.replicas(name, "decode") == 2 for name in changed), 20 * every
+        )
+        await asyncio.sleep(every)
+        grown = measure.end()
+        town.busy = set()
+        measure.begin()
+        await _until(
+            lambda: all(town.replicas(name, "decode") == 1 for name in changed), 20 * every
+        )
+        await asyncio.sleep(every)
+        shrunk = measure.end()
+        return {
+            "deployments": count,
+            "pods": 2 * count,
+            "interval": interval,
+            "changed": len(changed),
+            "start": _plain(start),
+            "unchanged": _plain(calm),
+            "grown": _plain(grown),
+            "shrunk": _plain(shrunk),
+            "memory_mib": round(_memory_mib(pid), 1),
+        }
+
+
+def _plain(stretch: Stretch) -> dict[str, float]:
+    return {name: round(getattr(stretch, name), 2) for name in Stretch.__slots__}
+
+
+@asynccontextmanager
+async def _town(count: int) -> AsyncIterator[Town]:
+    server = FakeApiServer()
+    town = Town(server)
+    server.store.listeners.append(town.see)
+    app = web.Application()
+    app.router.add_get("/metrics", town.page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "0.0.0.0", 0).start()
+        town.port = runner.addresses[0][1]
+        await server.start()
+        town.build(count)
+        pods = 2 * count
+        await _until(lambda: sum(p == PODS for p, _ in server.store.objects) == pods, 300)
+        yield town
+    finally:
+        await server.close()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _planner(town: Town, interval: str, folder: Path) -> AsyncIterator[int]:
+    (folder / "kubeconfig").write_text(KUBECONFIG.format(url=town.server.url))
+    (folder / "deployments.toml").write_text('["*"]\n')
+    process = await spawn_planner(
+        "run", *FLAGS, f"--interval={interval}", f"--deployments={folder / 'deployments.toml'}",
+        f"--state-dir={folder / 'state'}",
+        kubeconfig=folder / "kubeconfig", folder=folder, log=folder / "log",
+    )  # fmt: skip
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - files and counts have no event
+            await asyncio.sleep(0.5)
+
+
+def _table(figures: dict[str, Any]) -> str:
+    calm, grown, shrunk = figures["unchanged"], figures["grown"], figures["shrunk"]
+    count = figures["changed"]
+    cells = (
+        calm["scales"] + calm["marks"] + calm["others"],
+        f"{(grown['scales'] + grown['others']) / count:.2f}",
+        f"{(shrunk['scales'] + shrunk['marks'] + shrunk['others']) / count:.2f}",
+        f"{60 * (calm['lease'] + calm['watches']) / calm['seconds']:.0f}",
+        f"{100 * calm['cpu_seconds'] / calm['seconds']:.0f} %",
+        f"{figures['memory_mib']:.0f} MiB",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    """Measure, print a row, and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deployments", type=int, default=1000)
+    parser.add_argument("--interval", default="15s")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(measured(asked.deployments, asked.interval, Path(folder)))
+    print(_table(figures))
+    write(RESULTS / "kubernetes_scale.json", figures)
+
+
+if __name__ == "__main__":
+    main()
