@@ -23,6 +23,7 @@ _NAME = re.compile(r"\b(?:\w+:)?planner_\w+(?::\w+)?")
 _VARIABLES = {"__rate_interval": "1m", "__range": "5m", "lead": "10s"}
 
 
+@cache
 def product_series() -> frozenset[str]:
     """Return the names of all series that processes of the product expose."""
     tables = _generator()
@@ -38,6 +39,7 @@ def rules(kind: str) -> Iterator[Mapping[str, Any]]:
             yield from (rule for rule in group["rules"] if kind in rule)
 
 
+@cache
 def recorded() -> frozenset[str]:
     """Return the names of what the rules record."""
     return frozenset(rule["record"] for rule in rules("record"))

@@ -1,0 +1,97 @@
+"""Prometheus' rules and configuration, by its own checker: each alert fires, and does not."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from alert_cases import CASES
+from monitoring import PROMETHEUS, ROOT, RULES, recorded, rules, unknown_names
+from prometheus import MISSING, find_promtool
+
+ALERTS = {rule["alert"]: rule for rule in rules("alert")}
+needs_promtool = pytest.mark.skipif(find_promtool() is None, reason=MISSING)
+
+
+def promtool(*arguments: str) -> str:
+    """Return what it says; a check that fails fails the test."""
+    done = subprocess.run(
+        [find_promtool() or "", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_promtool
+def test_rules_and_configurations_are_valid():
+    files = sorted(PROMETHEUS.glob("*.yml"))
+    assert files
+    for file in files:
+        assert f"{len(RULES)} rule files found" in promtool("check", "config", str(file))
+
+
+@pytest.mark.parametrize("kind", ["alert", "record"])
+def test_each_name_in_a_rule_is_one_that_something_exposes(kind):
+    found = list(rules(kind))
+    assert len(found) > 10
+    for rule in found:
+        assert unknown_names(rule["expr"]) == [], rule[kind]
+
+
+def test_windows_differ_by_their_length_alone():
+    by_family: dict[str, set[str]] = {}
+    for rule in rules("record"):
+        family, _, window = rule["record"].rpartition("rate")
+        if re.fullmatch(r"\d+[mhd]", window):
+            neutral = re.sub(rf"\b{window}\b|(?<=rate){window}\b", "W", rule["expr"])
+            by_family.setdefault(family, set()).add(neutral)
+    assert len(by_family) == 10
+    assert [family for family, told in by_family.items() if len(told) > 1] == []
+
+
+def test_nothing_is_recorded_twice():
+    assert len(recorded()) == len(list(rules("record")))
+
+
+@pytest.mark.parametrize("rule", ALERTS.values(), ids=ALERTS)
+def test_an_alert_says_what_it_means_and_where_to_read_on(rule):
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    page, _, section = rule["annotations"]["runbook_url"].partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert section in anchors
+
+
+def test_each_alert_is_seen_to_fire_and_not_to():
+    assert {case.alert for case in CASES.values() if case.description} == set(ALERTS)
+    assert {case.alert for case in CASES.values() if not case.description} == set(ALERTS)
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", CASES)
+def test_an_alert_fires_when_it_should(name: str, tmp_path: Path):
+    case = CASES[name]
+    rule = ALERTS[case.alert]
+    fired = {
+        "exp_labels": {**rule["labels"], **case.labels},
+        "exp_annotations": {**rule["annotations"], "description": case.description},
+    }
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps({
+        "rule_files": [str(path) for path in RULES],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": [
+                {"series": series, "values": values} for series, values in case.series.items()
+            ],
+            "alert_rule_test": [{
+                "eval_time": case.at,
+                "alertname": case.alert,
+                "exp_alerts": [fired] if case.description else [],
+            }],
+        }],
+    }))  # fmt: skip
+    promtool("test", "rules", str(file))
