@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+ROUTERS = ("least_loaded", "kv", "round_robin", "random")
+
 
 class _BeforeEngineArguments(click.Command):
     """A command that leaves what follows ``--`` to the engine."""
@@ -57,6 +59,14 @@ class _BeforeEngineArguments(click.Command):
     help="Whether the planner in it only records, also scales, or is left out.",
 )
 @click.option("--sla", default="ttft=200ms,itl=20ms", show_default=True, help="Targets to keep.")
+@click.option(
+    "--router",
+    type=click.Choice(ROUTERS),
+    default="least_loaded",
+    show_default=True,
+    help="How the frontend chooses who serves a request; kv: where its prompt is cached, unless"
+    " that worker has more in hand than the cache saves.",
+)
 @click.option("--http-port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option(
     "--metrics-port",

@@ -9,6 +9,7 @@ from runtime.config import RuntimeConfig
 from runtime.frontend.frontend import FrontendOptions
 from runtime.frontend.relay import RelayLimits
 from runtime.frontend.sla import Targets
+from runtime.router.kv.cost import KvSettings
 from runtime.router.strategy import StrategyName
 
 _RUNTIME = RuntimeConfig()
@@ -50,6 +51,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Settings:
                 request_timeout=given.request_timeout,
             ),
             strategy=given.strategy,
+            kv=KvSettings(overlap_weight=given.kv_overlap_weight, temperature=given.kv_temperature),
             grace=given.model_grace,
         ),
         drain_timeout=given.drain_timeout,
@@ -76,10 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--itl-target-ms", type=_milliseconds, help="mean inter-token latency that does"
     )
-    parser.add_argument(
-        "--strategy", choices=_STRATEGIES, default=_FRONTEND.strategy,
-        help="how an instance is chosen",
-    )  # fmt: skip
+    _add_routing(parser)
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info",
         help="what goes to stderr",
@@ -97,6 +96,16 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
     add("--port", type=_whole(0, 65535), default=_FRONTEND.port, help="port to listen on, 0: any")
     add("--url", help="where others reach this frontend, if not at host and port")
     add("--stream-host", default=_RUNTIME.host, help="address that workers send responses to")
+
+
+def _add_routing(parser: argparse.ArgumentParser) -> None:
+    add, kv = parser.add_argument, _FRONTEND.kv
+    add("--strategy", "--router", choices=_STRATEGIES, default=_FRONTEND.strategy,
+        help="how an instance is chosen; kv: by what is cached and in hand there")  # fmt: skip
+    add("--kv-overlap-weight", type=_number, default=kv.overlap_weight,
+        help="of kv: weight of a prompt token to compute; one held in cache is 1")  # fmt: skip
+    add("--kv-temperature", type=_number, default=kv.temperature,
+        help="of kv: 0 takes the cheapest instance, more spreads requests")  # fmt: skip
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +128,13 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: must be 0 seconds or more")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
     return value
 
 

@@ -15,6 +15,7 @@ from runtime.frontend.tokenizer import ModelFolderError, load_folder
 from runtime.instance import checked_name
 from runtime.models import ModelEntry, decode_entry, instance_of, models_prefix
 from runtime.ports import Watch
+from runtime.router.kv.cost import KvSettings
 from runtime.router.strategy import StrategyName
 from runtime.runtime import DistributedRuntime
 
@@ -39,11 +40,13 @@ class ModelDirectory:
         runtime: DistributedRuntime,
         *,
         strategy: StrategyName = "least_loaded",
+        kv: KvSettings | None = None,
         grace: float = 60.0,
         appeared: Callable[[str], object],
     ) -> None:
         self._runtime = runtime
         self._strategy: StrategyName = strategy
+        self._kv = kv
         self._grace = grace
         self._appeared = appeared
         self._models: dict[str, ServedModel] = {}
@@ -155,7 +158,8 @@ class ModelDirectory:
     async def _client(self, component: str, endpoint: str) -> Client:
         client = self._clients.get((component, endpoint))
         if client is None:
-            client = await self._runtime.endpoint(component, endpoint).client(self._strategy)
+            found = self._runtime.endpoint(component, endpoint)
+            client = await found.client(self._strategy, kv=self._kv)
             self._clients[component, endpoint] = client
         return client
 

@@ -19,6 +19,7 @@ from runtime.http.limits import HttpLimits
 from runtime.http.routes import Routes
 from runtime.http.server import HttpServer
 from runtime.instance import decode_record
+from runtime.router.kv.cost import KvSettings
 from runtime.router.strategy import StrategyName
 from runtime.runtime import DistributedRuntime
 
@@ -47,6 +48,8 @@ class FrontendOptions:
     relay: RelayLimits = field(default_factory=RelayLimits)
     http: HttpLimits = field(default_factory=HttpLimits)
     strategy: StrategyName = "least_loaded"
+    kv: KvSettings = field(default_factory=KvSettings)
+    """Of the strategy of that name."""
     grace: float = 60.0
     """How long a model without workers stays known."""
 
@@ -61,6 +64,7 @@ class Frontend:
         self._directory = ModelDirectory(
             runtime,
             strategy=options.strategy,
+            kv=options.kv,
             grace=options.grace,
             appeared=self.metrics.of,
         )

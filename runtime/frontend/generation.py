@@ -58,21 +58,29 @@ class Generation:
         self._measure = measure
         self._tokens: list[int] = []
         self._call: Call | None = None
+        self._is_first = True
+        """Whether it is begun without tokens of an earlier call."""
         self._ended: asyncio.Future[RuntimeFault | None]
 
-    def begin(self) -> bytes:
-        """Return the request to send now: after a migration it holds the tokens so far."""
+    def begin(self) -> tuple[bytes, list[int]]:
+        """Return the request to send now, and its prompt: after a migration with the tokens so far.
+
+        The prompt is for whoever chooses the instance.
+        """
         self._ended = asyncio.get_running_loop().create_future()
         self._call = None
+        self._is_first = not self._tokens
         request = msgspec.structs.replace(
             self.request,
             token_ids=self.request.token_ids + self._tokens,
             resumed=len(self._tokens),
         )
-        return _encode(request)
+        return _encode(request), request.token_ids
 
     def attach(self, call: Call) -> None:
         """Take note of the call that was opened with what `begin` returned."""
+        if self._is_first:
+            self._measure.expected_cached_tokens = call.cached_tokens or 0
         self._call = call
         if self.is_complete:
             call.stop()

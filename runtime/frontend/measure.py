@@ -27,6 +27,8 @@ class Measure:
     ) -> None:
         self.osl = 0
         self.cached_tokens = 0
+        self.expected_cached_tokens = 0
+        """As far as the routing knew where it sent it."""
         self._metrics = metrics
         self._isl = isl
         self._arrived = arrived
@@ -63,6 +65,7 @@ class Measure:
         metrics.duration.observe(self._clock() - self._arrived)
         metrics.output_tokens.inc(self.osl)
         metrics.cached_tokens.inc(self.cached_tokens)
+        metrics.expected_cached_tokens.inc(self.expected_cached_tokens)
         if self._first is not None:
             metrics.ttft.observe(self._first - self._arrived)
         if error is None:

@@ -61,6 +61,9 @@ class FrontendMetrics:
         self.osl = histogram("output_sequence_tokens", "Tokens of a response.", _TOKEN_EDGES)
         self.output_tokens = counter("output_tokens", "Tokens of ended responses.")
         self.cached_tokens = counter("cached_tokens", "Prompt tokens found in a prefix cache.")
+        self.expected_cached_tokens = counter(
+            "expected_cached_tokens", "Of these, what the router kv expected when it chose."
+        )
         self.isl_squared = counter("input_sequence_tokens_squared", "Sum of isl^2, on arrival.")
         self.context_output = counter(
             "context_output_tokens", "Sum of (isl + osl/2) * osl over finished requests."
@@ -111,6 +114,7 @@ class ModelMetrics:
         self.osl = metrics.osl.labels(*labels)
         self.output_tokens = metrics.output_tokens.labels(*labels)
         self.cached_tokens = metrics.cached_tokens.labels(*labels)
+        self.expected_cached_tokens = metrics.expected_cached_tokens.labels(*labels)
         self.isl_squared = metrics.isl_squared.labels(*labels)
         self.context_output = metrics.context_output.labels(*labels)
         self.within_sla = metrics.within_sla.labels(*labels)

@@ -118,13 +118,15 @@ class Relay:
         if route is None:
             return None
         generation = errand.generation
+        payload, token_ids = generation.begin()
         try:
             call = await route.client.open(
-                generation.begin(),
+                payload,
                 generation,
                 request_id=generation.request.request_id,
                 timeout=remaining,
                 exclude=route.strangers() | errand.avoid,
+                token_ids=token_ids,
             )
         except RuntimeFault as fault:
             if not fault.retryable:

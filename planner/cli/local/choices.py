@@ -35,7 +35,7 @@ _SIMULATED_PROFILE = "llama-3.1-8b-fp8-h200"
 _SIMULATED_COLD_START = "3s"
 _AS_GIVEN = (
     *("namespace", "engine", "engine_arguments", "sla"),
-    *("http_port", "metrics_port", "interval", "drain"),
+    *("http_port", "metrics_port", "interval", "drain", "router"),
 )
 
 
@@ -66,6 +66,7 @@ class Choices:
     """Names of the GPUs that replicas get for themselves; none of a CPU or a simulated engine."""
     planner: PlannerMode
     sla: str
+    router: str
     http_port: int
     metrics_port: int | None
     """Of the planner; None for no page of its own."""

@@ -60,6 +60,7 @@ def frontend_command(choices: Choices, ports: Ports) -> list[str]:
         *_module("runtime.frontend", ports, choices.namespace),
         f"--port={ports.http}",
         f"--drain-timeout={parse_duration(choices.drain):g}",
+        f"--strategy={choices.router}",
         *_targets(Sla.parse(choices.sla)),
     ]
 

@@ -1,6 +1,7 @@
 """The parts of a local deployment that need no process."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,9 +12,10 @@ from planner.cli.local.lock import hold_lock, is_running
 from planner.cli.local.processes import Ports, frontend_command, planner_command, role_specs
 from planner.cli.local.ready import Lives, last_line
 from planner.cli.local.shutdown import clear, waves
-from planner.cli.serve import command
+from planner.cli.serve import ROUTERS, command
 from planner.core.role import Role
 from planner.errors import ConfigError
+from runtime.router.strategy import StrategyName
 
 PORTS = Ports(http=1, etcd=2, etcd_peer=3, nats=4)
 
@@ -95,6 +97,17 @@ def test_the_frontend_is_told_the_targets(tmp_path: Path) -> None:
     arguments = frontend_command(chosen(tmp_path, "--sla=ttft=1.5s,itl=20ms"), PORTS)
 
     assert {"--ttft-target-ms=1500", "--itl-target-ms=20", "--port=1"} <= set(arguments)
+
+
+@pytest.mark.parametrize("flags", [[], ["--router=kv"]], ids=["default", "kv"])
+def test_the_frontend_is_told_how_to_route(tmp_path: Path, flags: list[str]) -> None:
+    arguments = frontend_command(chosen(tmp_path, *flags), PORTS)
+    strategy = flags[0].removeprefix("--router=") if flags else "least_loaded"
+    assert f"--strategy={strategy}" in arguments
+
+
+def test_every_strategy_that_needs_no_instance_can_be_chosen() -> None:
+    assert {*ROUTERS, "direct"} == set(get_args(StrategyName))
 
 
 @pytest.mark.parametrize(("planner", "observes"), [("observe", True), ("apply", False)])

@@ -6,11 +6,13 @@ from runtime.config import RuntimeConfig
 from runtime.frontend.arguments import parse_arguments
 from runtime.frontend.frontend import FrontendOptions
 from runtime.frontend.sla import Targets
+from runtime.router.kv.cost import KvSettings
 
 GIVEN = """
 --store etcd://h:1 --plane nats://h:2 --namespace n --host 0.0.0.0 --port 0
 --ttft-target-ms 200 --itl-target-ms 20 --migration-limit 1 --queue-timeout 2.5
---queue-limit 7 --request-timeout 9 --strategy least_loaded --drain-timeout 4
+--queue-limit 7 --request-timeout 9 --router kv --drain-timeout 4
+--kv-overlap-weight 2 --kv-temperature 0.5
 """
 
 
@@ -30,7 +32,8 @@ def test_what_is_given_arrives():
     limits = options.relay
     assert (limits.migrations, limits.queue_timeout, limits.queue_limit) == (1, 2.5, 7)
     assert (limits.request_timeout, settings.drain_timeout) == (9.0, 4.0)
-    assert (options.strategy, options.host, options.port) == ("least_loaded", "0.0.0.0", 0)
+    assert (options.strategy, options.host, options.port) == ("kv", "0.0.0.0", 0)
+    assert options.kv == KvSettings(overlap_weight=2.0, temperature=0.5)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,8 @@ def test_what_is_given_arrives():
         "--request-timeout inf",
         "--migration-limit -1",
         "--strategy direct",
+        "--kv-overlap-weight -1",
+        "--kv-temperature nan",
         "--log-level loud",
         "--surprise",
     ],

@@ -1,5 +1,7 @@
 """Workers tell what their engines have cached, and requests go there."""
 
+from random import Random
+
 import pytest
 from msgspec.structs import replace
 
@@ -58,6 +60,44 @@ async def test_turns_of_a_conversation_stay_where_the_last_one_was(deployment, u
     assert [len(turns) for turns in seen] == [1] * 6
     assert len(set().union(*seen)) == 3
     assert client._strategy.loads == {}
+
+
+async def test_the_cache_of_the_decode_side_counts(deployment, until_told):
+    await deployment.start(Role.PREFILL)
+    decoders = [await deployment.start(Role.DECODE, name=f"d-{n}") for n in range(3)]
+    client = await deployment.runtime.endpoint("decode", "generate").client("kv")
+    await client.wait_for_instances(3, timeout=5)
+    places = []
+    for turn in range(3):
+        for number in range(6):
+            cached, _, instance = await finished(
+                client, ask(f"{turn}-{number}", [number] * (400 + turn))
+            )
+            places.append(instance)
+            await until_told(client, decoders)
+            assert (cached >= 384) == (turn > 0), (turn, number)
+    assert places[:6] == places[6:12] == places[12:]
+    assert sum(one.value("remote_prefills_total", outcome="done") for one in decoders) == 6
+
+
+async def test_more_is_cached_than_where_the_idlest_is_taken(deployment, until_told):
+    workers = [await deployment.start(Role.AGGREGATED, name=f"a-{n}") for n in range(3)]
+    endpoint = deployment.runtime.endpoint("aggregated", "generate")
+    found = {}
+    for first, strategy in ((0, "least_loaded"), (100, "kv")):
+        client = await endpoint.client(strategy, rng=Random(1))
+        await client.wait_for_instances(3, timeout=5)
+        kv = await endpoint.client("kv")
+        cached = 0
+        for turn in range(1, 5):
+            for number in range(first, first + 6):
+                request = ask(f"{number}-{turn}", [number] * 160 * turn)
+                cached += (await finished(client, request))[0]
+                await until_told(kv, workers)
+        found[strategy] = cached
+        await kv.close()
+    assert found["kv"] == 6 * (160 + 320 + 480)
+    assert found["least_loaded"] < 0.7 * found["kv"]
 
 
 async def test_a_conversation_goes_on_when_its_worker_has_left(deployment, until, until_told):
