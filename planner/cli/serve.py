@@ -92,8 +92,9 @@ def command(**given: Any) -> int:
     """Start a deployment on this machine: etcd, NATS, frontend, workers and a planner.
 
     In the foreground, Ctrl-C drains it and leaves nothing behind. The planner only observes unless
-    told to apply. What follows -- goes to the engine: to vLLM as it is (-- --max-model-len 8192),
-    or to the simulated worker (-- --noise 3%).
+    told to apply. What follows -- goes to the workers (-- --max-local-prefill-length 512), with
+    what is for their engines: vLLM's own arguments (-- --max-model-len 8192) or the simulated
+    engine's (-- --noise 3%).
     """
     from planner.cli.local.choices import choose
     from planner.cli.local.session import serve

@@ -4,7 +4,7 @@ What follows ``--`` goes to vLLM as it is. vLLM itself is not imported here.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Settings:
 def parse(arguments: list[str]) -> Settings:
     """Return the settings; exits with 2 for bad flags, raises ConfigError for a bad file."""
     own, passed = _split(arguments)
-    given = _parser().parse_args(own)
+    given = parser().parse_args(own)
     flags = (*_file_flags(given.engine_config), *passed)
     return Settings(
         options=read_options(given),
@@ -71,7 +71,7 @@ def parse(arguments: list[str]) -> Settings:
 def engine_flags(settings: Settings, device: Device, *, events: str | None) -> list[str]:
     """Return the flags for vLLM's own parser. *events* is where it reports its KV blocks to."""
     options, spread = settings.options, settings.parallelism
-    flags, transfer = _without(settings.flags, "--kv-transfer-config")
+    transfer, flags = apart(settings.flags, {"--kv-transfer-config"})
     made = [
         *(["--enforce-eager", f"--kv-cache-memory-bytes={_CPU_KV_BYTES}"] if device.is_cpu else []),
         *flags,
@@ -84,7 +84,7 @@ def engine_flags(settings: Settings, device: Device, *, events: str | None) -> l
         "--enable-logging-iteration-details",
     ]
     if options.role is not Role.AGGREGATED:
-        chosen = _connector(options.role, device) | _object("--kv-transfer-config", transfer)
+        chosen = _connector(options.role, device) | _object(transfer)
         made.append(f"--kv-transfer-config={json.dumps(chosen)}")
     if events is not None:
         publisher = {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": events}
@@ -105,14 +105,34 @@ def value_of(flags: Iterable[str], *names: str) -> str | None:
     return found
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
+def apart(words: Iterable[str], names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return those of *words* that give one of *names* a value, each as one, and the rest."""
+    found: list[str] = []
+    rest: list[str] = []
+    is_value_next = False
+    for word in words:
+        name, equals, value = word.partition("=")
+        if is_value_next and not word.startswith("--"):
+            found[-1] += f"={word}"
+            is_value_next = False
+        elif _spelled(name) in names:
+            found.append(f"{_spelled(name)}{equals}{value}")
+            is_value_next = not equals
+        else:
+            rest.append(word)
+            is_value_next = False
+    return found, rest
+
+
+def parser() -> OneLineParser:
+    """Return what reads the worker's own flags; who starts such workers checks theirs with it."""
+    made = OneLineParser(
         prog="python -m workers.vllm",
         description="One worker around vLLM.",
         epilog="What follows -- goes to vLLM as it is: -- --max-model-len 8192 --dtype bfloat16",
     )
-    add_worker_arguments(parser)
-    group = parser.add_argument_group("vLLM")
+    add_worker_arguments(made)
+    group = made.add_argument_group("vLLM")
     group.add_argument("--parallelism", default="tp1", metavar="tp2pp1", help="over how many GPUs")
     group.add_argument("--data-parallel-size", type=positive, default=1, metavar="N")
     group.add_argument(
@@ -122,7 +142,7 @@ def _parser() -> OneLineParser:
     group.add_argument(
         "--check", action="store_true", help="only look whether it could start here, then exit"
     )
-    return parser
+    return made
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -186,23 +206,11 @@ def _connector(role: Role, device: Device) -> dict[str, Any]:
     return chosen | ({"kv_buffer_device": "cpu"} if device.is_cpu else {})
 
 
-def _without(flags: tuple[str, ...], name: str) -> tuple[list[str], str | None]:
-    """Return *flags* without *name*, and its value."""
-    kept: list[str] = []
-    value: str | None = None
-    words = iter(flags)
-    for word in words:
-        spelled, equals, after = word.partition("=")
-        if _spelled(spelled) != name:
-            kept.append(word)
-        else:
-            value = after if equals else next(words, None)
-    return kept, value
-
-
-def _object(name: str, text: str | None) -> dict[str, Any]:
-    if text is None:
+def _object(flags: list[str]) -> dict[str, Any]:
+    """Return the JSON object that the last of *flags* gives; an empty one without any."""
+    if not flags:
         return {}
+    name, _, text = flags[-1].partition("=")
     try:
         value = json.loads(text)
     except ValueError as error:

@@ -6,6 +6,7 @@ vLLM itself is not imported here.
 import contextlib
 import io
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -62,18 +63,36 @@ def _pairs(text: str, roles: Sequence[Role]) -> Iterator[tuple[Role, Parallelism
 
 
 def engine_arguments(choices: "Choices", role: Role) -> list[str]:
-    """Return the flags that a worker of *role* gets for its engine."""
+    """Return the flags that a worker of *role* gets for its engine, and what the user adds.
+
+    What the worker itself has no flag for is vLLM's.
+    """
+    ours = _engine_flags(choices, role)
+    if choices.engine != VLLM:
+        return [*ours, *choices.engine_arguments]
+    own, passed = _of_worker(choices)
+    return [*ours, *own, "--", *passed]
+
+
+def _engine_flags(choices: "Choices", role: Role) -> list[str]:
     spread = choices.parallelism.get(role)
     flags = [] if spread is None else [f"--parallelism={spread}"]
     if choices.engine == VLLM:
         if choices.engine_config is not None:
             flags.append(f"--engine-config={choices.engine_config}")
-        return [*flags, "--", *choices.engine_arguments]
+        return flags
     assert choices.profile is not None
     flags.append(f"--profile={_profile_file(choices.profile)}")
     if choices.cold_start is not None:
         flags.append(f"--cold-start={choices.cold_start}")
-    return [*flags, *choices.engine_arguments]
+    return flags
+
+
+def _of_worker(choices: "Choices") -> tuple[list[str], list[str]]:
+    """Return the flags after ``--`` that the worker itself reads, and those for vLLM."""
+    from workers.vllm.arguments import apart, parser
+
+    return apart(choices.engine_arguments, parser().flags_with_values)
 
 
 def _profile_file(profile: str) -> Path:
@@ -115,19 +134,30 @@ def check_engine(choices: "Choices", machine: "Machine | None" = None) -> None:
 
 
 def _check_vllm(choices: "Choices", machine: "Machine | None") -> None:
-    from workers.vllm.arguments import parse
+    from workers.vllm.arguments import parse, parser
     from workers.vllm.check import Machine, check, find_device
 
     here = machine or Machine.here()
     device = find_device(here)
+    own, _ = _of_worker(choices)
     for role in choices.replicas:
-        arguments = [*_common(choices, role), *engine_arguments(choices, role)]
-        settings = _told(partial(parse, arguments))
+        common = _common(choices, role)
+        _check_kept(parser().parse_args, [*common, *_engine_flags(choices, role)], own)
+        settings = _told(partial(parse, [*common, *engine_arguments(choices, role)]))
+        _check_engines(settings.data_parallel)
         check(settings, here)
         if device.is_cpu:
             _check_shared_memory(choices, here, partial(check, settings))
     if not device.is_cpu:
         _check_gpus(choices)
+
+
+def _check_engines(count: int) -> None:
+    if count > 1:
+        raise ConfigError(
+            f"-- --data-parallel-size {count}: a replica gets the GPUs of one engine",
+            hint="start more replicas, as --decode 2",
+        )
 
 
 def _check_gpus(choices: "Choices") -> None:
@@ -168,10 +198,15 @@ def _check_simulated(choices: "Choices") -> None:
         return
     from workers.simulated.__main__ import parser
 
-    words = [*_common(choices, Role.DECODE), *engine_arguments(choices, Role.DECODE)]
-    ours = words[: -len(choices.engine_arguments)]
-    told = vars(_told(lambda: parser().parse_args(ours)))
-    given = vars(_told(lambda: parser().parse_args(words)))
+    ours = [*_common(choices, Role.DECODE), *_engine_flags(choices, Role.DECODE)]
+    _check_kept(parser().parse_args, ours, choices.engine_arguments)
+
+
+def _check_kept(
+    parse: Callable[[Sequence[str]], Namespace], ours: Sequence[str], theirs: Sequence[str]
+) -> None:
+    """Raise ConfigError for what *parse* refuses, and where *theirs* change what *ours* say."""
+    told, given = (vars(_told(partial(parse, words))) for words in (ours, [*ours, *theirs]))
     for flag in (word.partition("=")[0] for word in ours):
         name = flag.removeprefix("--").replace("-", "_")
         if told[name] != given[name]:

@@ -72,6 +72,22 @@ def test_a_worker_gets_the_engine_arguments_as_its_own_parser_reads_them(
     assert spec.gpus == 0
 
 
+def test_what_the_worker_has_a_flag_for_is_not_passed_to_vllm(serve: Serve) -> None:
+    choices = serve(
+        "--", "--block-size", "32", "--max-local-prefill-length", "256", "--enforce-eager",
+        "--max_prefill_queue_size=7", "--prefill-ack-wait", "2s", "--dtype", "half",
+    )  # fmt: skip
+    check(choices)
+
+    words = role_specs(choices, PORTS)[D].command_for("decode-1", parent=7)
+    settings = parse(words[words.index("workers.vllm") + 1 :])
+
+    assert settings.flags == ("--block-size", "32", "--enforce-eager", "--dtype", "half")
+    limits = settings.options.limits
+    assert (limits.max_local_prefill_length, limits.max_prefill_queue_size) == (256, 7)
+    assert settings.options.prefill_ack_wait == 2.0
+
+
 @pytest.mark.parametrize(
     ("flags", "visible", "gpus", "of_a_replica"),
     [
@@ -114,7 +130,13 @@ REFUSED = [
     pytest.param("", replace(CPU, free_bytes=1 << 30), "of memory", id="memory of one"),
     pytest.param("-- --max-model-len 9999", CPU, "is more than the 4096 tokens", id="context"),
     pytest.param("-- --dtype int8", CPU, "--dtype int8 is not supported", id="dtype"),
-    pytest.param("-- --model other", CPU, "--model is set by the worker", id="ours"),
+    pytest.param("-- --model .", CPU, "--model is set by planner serve", id="ours"),
+    pytest.param("-- -tp 2", CPU, "-tp is set by the worker", id="the worker's"),
+    pytest.param("-- --drain-timeout 5s", CPU, "--drain-timeout is set by planner", id="drain"),
+    pytest.param("-- --data-parallel-size 2", CPU, "the GPUs of one engine", id="engines"),
+    pytest.param("-- --max-prefill-queue-size -1", CPU, "'-1' is not a whole", id="queue size"),
+    pytest.param("-- --max-local-prefill-length", CPU, "expected one argument", id="no length"),
+    pytest.param("-- --remote-prefill-timeout 5", CPU, "'5'", id="a time without a unit"),
     pytest.param("--profile qwen3-32b-h200 --parallelism tp3", CPU, "tp3", id="beyond the profile"),
     pytest.param("--model /nope", CPU, "--model /nope: no such folder", id="model"),
 ]

