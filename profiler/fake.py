@@ -12,6 +12,7 @@ from planner.core.engine import EngineModel
 from planner.core.profile import Parallelism
 from profiler.ports import (
     DecodeSample,
+    Disturbed,
     EngineFacts,
     MeasuringFailed,
     PrefillSample,
@@ -26,18 +27,20 @@ class FakeRig:
     """Engines by parallelism; the same seed measures the same, in whatever order it is asked.
 
     *broken* parallelisms do not start and *hanging* ones never answer; asks in *failing* raise
-    MeasuringFailed and those in *stuck* never return. *asked* and *started* count what was done,
-    *running* what was started and not ended.
+    MeasuringFailed, those in *disturbed* are so that many times, and those in *stuck* never return.
+    *asked* and *started* count what was done, *running* what was started and not ended.
     """
 
     engines: Mapping[Parallelism, EngineModel]
     noise: float = 0.0
     seed: int = 0
     context_length: int = 16_384
+    tells_transfer: bool = True
     broken: frozenset[Parallelism] = frozenset()
     hanging: frozenset[Parallelism] = frozenset()
     failing: frozenset[str] = frozenset()
     stuck: frozenset[str] = frozenset()
+    disturbed: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     started: list[Parallelism] = field(default_factory=list)
     running: int = 0
@@ -86,7 +89,9 @@ class _FakeEngine:
             context_length=self._rig.context_length,
             engine_version="fake 1",
             kv_bytes_per_token=limits.kv_bytes_per_token,
-            transfer_bytes_per_second=limits.transfer_bytes_per_second,
+            transfer_bytes_per_second=limits.transfer_bytes_per_second
+            if self._rig.tells_transfer
+            else None,
         )
 
     async def prefill(self, isl: int) -> PrefillSample:
@@ -114,6 +119,8 @@ class _FakeEngine:
             self._rig.asked.append(ask)
         if ask in self._rig.failing:
             raise MeasuringFailed("the engine answered 500")
+        if self._rig.disturbed.get(ask, 0) > times:
+            raise Disturbed("somebody else was busy")
         if ask in self._rig.stuck:
             await asyncio.Event().wait()
         rng = np.random.default_rng([self._rig.seed, crc32(ask.encode()), times])

@@ -16,6 +16,10 @@ class MeasuringFailed(PlannerError):
     """An engine could not be started or a point not be measured; the sweep goes on without it."""
 
 
+class Disturbed(MeasuringFailed):
+    """A sample came to nothing and no engine is to blame: the same may be asked of it again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
     """What a running engine tells of itself. None is what it does not tell."""
@@ -58,6 +62,16 @@ class DecodeSample:
     steps: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferSample:
+    """The KV of one prompt on its way from one engine to another, by the receiver's own clock."""
+
+    tokens: int
+    bytes: int
+    """To all GPUs of the engine."""
+    seconds: float
+
+
 class RunningEngine(Protocol):
     """One engine, ready, that serves nobody else."""
 
@@ -75,6 +89,22 @@ class RunningEngine(Protocol):
 
         Raises MeasuringFailed.
         """
+        ...
+
+
+class RunningPair(Protocol):
+    """One engine that prefills and one that decodes, of the same parallelism, ready."""
+
+    async def transfer(self, isl: int) -> TransferSample:
+        """Return the way of a fresh prompt of *isl* tokens. Raises MeasuringFailed."""
+        ...
+
+
+class PairRig(Protocol):
+    """Starts pairs of engines."""
+
+    def pair(self, parallelism: Parallelism) -> AbstractAsyncContextManager[RunningPair]:
+        """Start a pair on entering and end it on leaving; see `Rig.engine`."""
         ...
 
 

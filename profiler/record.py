@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import median
 
 from planner.core.profile import DecodePoint, Parallelism, PrefillPoint
-from profiler.ports import DecodeSample, EngineFacts, PrefillSample
+from profiler.ports import DecodeSample, EngineFacts, PrefillSample, TransferSample
 
 Sample = PrefillSample | DecodeSample
 
@@ -12,6 +13,8 @@ Sample = PrefillSample | DecodeSample
 _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
       2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)  # fmt: skip
 _NORMAL = 1.96
+# An interval wider than this is not the engine's scatter but what it shares its machine with.
+_DISTURBED = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,26 +73,42 @@ class PointRecord:
 
     @property
     def prefill_point(self) -> PrefillPoint | None:
-        """The mean of its prompts; None of a decode point or a failed one."""
+        """The middle of its prompts; None of a decode point or a failed one."""
         samples = [s for s in self.samples if isinstance(s, PrefillSample)]
         if self.failure is not None or not samples:
             return None
         return PrefillPoint(
             isl=round(_mean([s.isl for s in samples])),
-            ttft_seconds=_mean([s.ttft_seconds for s in samples]),
+            ttft_seconds=_middle([s.ttft_seconds for s in samples]),
         )
 
     @property
     def decode_point(self) -> DecodePoint | None:
-        """The mean of its stretches, at the load achieved; None of a prefill or a failed point."""
+        """The middle of its stretches at the mean load; None of a prefill or a failed point."""
         samples = [s for s in self.samples if isinstance(s, DecodeSample)]
         if self.failure is not None or not samples:
             return None
         return DecodePoint(
             batch=_mean([s.batch for s in samples]),
             kv_tokens=_mean([s.kv_tokens for s in samples]),
-            itl_seconds=_mean([s.itl_seconds for s in samples]),
+            itl_seconds=_middle([s.itl_seconds for s in samples]),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRecord:
+    """How fast KV moves between two engines of *parallelism*, or the *failure* in one line."""
+
+    parallelism: Parallelism
+    samples: tuple[TransferSample, ...] = ()
+    failure: str | None = None
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """The median over its prompts, of one GPU; None where it failed."""
+        rates = [sample.bytes / sample.seconds for sample in self.samples]
+        failed = self.failure is not None or not rates
+        return None if failed else median(rates) / self.parallelism.gpus
 
 
 def seconds(sample: Sample) -> float:
@@ -120,6 +139,12 @@ def relative_deviation(values: list[float]) -> float | None:
 def student(freedom: int) -> float:
     """Return Student's t at 97.5 % for that many degrees of freedom."""
     return _T[freedom - 1] if freedom <= len(_T) else _NORMAL
+
+
+def _middle(values: list[float]) -> float:
+    """Return the mean; of values that others disturbed the median, which they move the least."""
+    width = half_width(values)
+    return median(values) if width is not None and width > _DISTURBED else _mean(values)
 
 
 def _mean(values: list[float] | list[int]) -> float:

@@ -8,7 +8,7 @@ from profiler.live.holding import Held, holding
 from profiler.live.reading import ReadEngine
 from profiler.live.steady import POLL_SECONDS, STEPS, sample_of, steady_steps
 from profiler.loadgen import Client, Prompts, is_bursty
-from profiler.ports import DecodeSample, EngineFacts, MeasuringFailed
+from profiler.ports import DecodeSample, Disturbed, EngineFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ async def _from_client(held: Held, isl: int) -> DecodeSample:
         await _wait(held)
     stretches = [s.moments[n:] for s, n in zip(held.streams, starts, strict=True)]
     if any(map(is_bursty, stretches)):
-        raise MeasuringFailed(
+        raise Disturbed(
             "tokens came in bursts, so their gaps are not the engine's, which counts no steps"
         )
     gaps = sum(len(moments) - 1 for moments in stretches)

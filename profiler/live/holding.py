@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from profiler.loadgen import Client, NoAnswer, Stream
-from profiler.ports import MeasuringFailed
+from profiler.ports import Disturbed, MeasuringFailed
 
 
 class Held:
@@ -25,11 +25,9 @@ class Held:
         for task in self._tasks:
             if task.done():
                 error = None if task.cancelled() else task.exception()
-                raise MeasuringFailed(
-                    f"a request of {len(self._tasks)} {error}"
-                    if isinstance(error, NoAnswer)
-                    else "a request ended while others were still being measured"
-                )
+                if isinstance(error, NoAnswer):
+                    raise MeasuringFailed(f"a request of {len(self._tasks)} {error}")
+                raise Disturbed("a request ended while others were still being measured")
 
 
 @asynccontextmanager

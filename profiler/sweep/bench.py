@@ -1,18 +1,19 @@
 """One engine on the bench: started when first needed, given up when it hangs, always stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from math import inf
-from typing import TypeVar
 
 from planner.core.profile import Parallelism
 from profiler.effort import Effort
-from profiler.ports import MeasuringFailed, Rig, RunningEngine
+from profiler.ports import Disturbed, MeasuringFailed, Rig, RunningEngine
 from profiler.record import Ask, PointRecord, PrefillAsk, Sample, seconds
+from profiler.sweep.attempt import attempt, stopped
 from profiler.sweep.repeats import enough, split_outliers, usual_deviation
 
-T = TypeVar("T")
+# Of a sample that others spoiled.
+_TRIES = 3
 
 
 class Bench:
@@ -33,7 +34,7 @@ class Bench:
     async def engine(self) -> RunningEngine:
         """Return the engine, starting it if there is none; raises MeasuringFailed."""
         if self._engine is None:
-            self._engine = await _attempt(
+            self._engine = await attempt(
                 self._entered(), limit_seconds=self._effort.start_seconds, what="did not start"
             )
         return self._engine
@@ -45,13 +46,7 @@ class Bench:
         """End the engine, if there is one; return in one line what went wrong with that."""
         self._engine = None
         stack, self._stack = self._stack, AsyncExitStack()
-        try:
-            await _attempt(
-                stack.aclose(), limit_seconds=self._effort.stop_seconds, what="did not stop"
-            )
-        except MeasuringFailed as failure:
-            return str(failure)
-        return None
+        return await stopped(stack, limit_seconds=self._effort.stop_seconds)
 
     async def measure(self, ask: Ask, *, before: Sequence[PointRecord]) -> PointRecord:
         """Return the record of *ask*, with its failure if it is one.
@@ -67,9 +62,9 @@ class Bench:
         try:
             async with asyncio.timeout(self._effort.point_seconds):
                 while len(first_passes) < self._effort.first_passes:
-                    first_passes.append(await _attempt(_measured(engine, ask)))
+                    first_passes.append(await _sample(engine, ask))
                 while not enough(samples, self._effort, usual=usual):
-                    samples.append(await _attempt(_measured(engine, ask)))
+                    samples.append(await _sample(engine, ask))
         except TimeoutError:
             failure = f"no result within {self._effort.point_seconds:g} s"
         except MeasuringFailed as error:
@@ -85,6 +80,13 @@ class Bench:
         )
 
 
+async def _sample(engine: RunningEngine, ask: Ask) -> Sample:
+    for _ in range(_TRIES - 1):
+        with suppress(Disturbed):
+            return await attempt(_measured(engine, ask))
+    return await attempt(_measured(engine, ask))
+
+
 async def _measured(engine: RunningEngine, ask: Ask) -> Sample:
     sample: Sample
     if isinstance(ask, PrefillAsk):
@@ -96,22 +98,3 @@ async def _measured(engine: RunningEngine, ask: Ask) -> Sample:
     if not (0 < seconds(sample) < inf and 0 < amount < inf):
         raise MeasuringFailed(f"measured nothing: {sample}")
     return sample
-
-
-async def _attempt(
-    work: Awaitable[T], *, limit_seconds: float | None = None, what: str = "failed"
-) -> T:
-    """Return what *work* does within *limit_seconds*; whatever goes wrong is MeasuringFailed.
-
-    A rig drives processes and servers of others: no error of theirs may end the sweep.
-    """
-    try:
-        async with asyncio.timeout(limit_seconds) as limit:
-            return await work
-    except MeasuringFailed:
-        raise
-    except Exception as error:
-        if limit.expired():
-            raise MeasuringFailed(f"{what} within {limit_seconds:g} s") from None
-        text = " ".join(str(error).split())
-        raise MeasuringFailed(f"{what}: {type(error).__name__}: {text}".rstrip(": ")) from error

@@ -65,6 +65,7 @@ def test_the_usual_deviation_is_that_of_the_same_kind():
 
 
 def test_points_are_means_of_what_was_achieved():
+    assert record(1.0, 1.0).prefill_point == PrefillPoint(isl=100, ttft_seconds=1.0)
     assert record(1.0, 2.0).prefill_point == PrefillPoint(isl=100, ttft_seconds=1.5)
     assert record(1.0, failure="x").prefill_point is None
     assert record(1.0).decode_point is None
@@ -78,6 +79,12 @@ def test_points_are_means_of_what_was_achieved():
     )
     assert decode.decode_point == DecodePoint(batch=3, kv_tokens=20, itl_seconds=0.2)
     assert decode.prefill_point is None
+
+
+def test_what_others_disturbed_is_told_by_the_median():
+    calm, disturbed = record(1.0, 1.04, 1.01), record(1.0, 1.04, 1.01, 2.0)
+    assert calm.prefill_point.ttft_seconds == pytest.approx(3.05 / 3)
+    assert disturbed.prefill_point.ttft_seconds == pytest.approx(1.025)
 
 
 @pytest.mark.parametrize("wrong", [{"prefill_points": 2}, {"decode_points": 3},

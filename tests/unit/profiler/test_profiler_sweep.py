@@ -288,3 +288,14 @@ async def test_what_is_asked_next_follows_from_the_records_alone():
         found = next_ask(first.facts, TARGET, EFFORT, records=first.records[:count])
         assert found == record.ask
     assert next_ask(first.facts, TARGET, EFFORT, records=first.records) is None
+
+
+@pytest.mark.parametrize(("times", "is_given_up"), [(2, False), (3, True)])
+async def test_a_sample_that_others_spoiled_is_taken_again_but_not_forever(times, is_given_up):
+    ask = f"{TP1} prefill 128"
+    run = Run(rig(disturbed={ask: times}))
+    swept = await run()
+    (record,) = [r for r in swept.engines[0].records if r.ask == PrefillAsk(isl=128)]
+    assert (record.failure == "somebody else was busy") is is_given_up
+    assert bool(record.samples) is not is_given_up
+    assert run.rig.started.count(TP1) == 1 + is_given_up

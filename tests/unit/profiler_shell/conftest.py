@@ -34,6 +34,11 @@ class ScriptedEngine:
     """Tokens that the server writes at once."""
     refuses: str = ""
     breaks_after: int | None = None
+    holds_up: dict[int, float] = field(default_factory=dict)
+    """Seconds that prompts take instead, by their number."""
+    every: int = 0
+    slow_step: float = 0.0
+    """Seconds that each so many'th step takes."""
     lengths: dict[int, int] = field(default_factory=dict)
     in_flight: int = 0
     sums: StepSums = NOTHING
@@ -51,10 +56,12 @@ class ScriptedEngine:
 
     async def step_forever(self) -> None:
         while True:
-            await asyncio.sleep(self.step_seconds)
+            is_slow = self.every and self.sums.steps % self.every == self.every - 1
+            seconds = self.slow_step if is_slow else self.step_seconds
+            await asyncio.sleep(seconds)
             if self.lengths:
                 self.add(
-                    steps=1, seconds=self.step_seconds, decoded=len(self.lengths),
+                    steps=1, seconds=seconds, decoded=len(self.lengths),
                     kv_tokens=sum(self.lengths.values()),
                 )  # fmt: skip
                 for number in self.lengths:
@@ -76,10 +83,9 @@ class ScriptedEngine:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         isl = len(wanted["prompt"])
-        await asyncio.sleep(self.prefill_seconds)
-        self.add(
-            steps=1, prefill_steps=1, seconds=self.prefill_seconds, prefilled=isl - self.cached
-        )
+        seconds = self.holds_up.get(number, self.prefill_seconds)
+        await asyncio.sleep(seconds)
+        self.add(steps=1, prefill_steps=1, seconds=seconds, prefilled=isl - self.cached)
         self.lengths[number] = isl
         osl = wanted["max_tokens"]
         for index in range(osl):

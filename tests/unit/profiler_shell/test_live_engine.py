@@ -16,6 +16,21 @@ async def test_a_prompt_takes_what_the_engine_counted(measuring) -> None:
     assert engine.seen[0][:16] != engine.seen[1][:16]
 
 
+async def test_a_short_prompt_that_was_held_up_once_is_as_fast_as_ever(measuring) -> None:
+    async with measuring(prefill_seconds=0.02, holds_up={2: 0.2}) as (live, engine):
+        sample = await live.prefill(100)
+
+    assert sample.ttft_seconds == pytest.approx(0.02)
+    assert 3 <= len(engine.seen) <= 5
+
+
+async def test_a_step_is_the_usual_one_whatever_holds_up_a_few(measuring) -> None:
+    async with measuring(step_seconds=0.004, every=30, slow_step=0.1) as (live, _):
+        sample = await live.decode(concurrency=2, context=300)
+
+    assert sample.itl_seconds == pytest.approx(0.004)
+
+
 async def test_without_counts_a_prompt_takes_what_the_client_waited(measuring) -> None:
     async with measuring(prefill_seconds=0.05, counts=False) as (live, _):
         assert (await live.prefill(10)).ttft_seconds >= 0.05
