@@ -1,8 +1,8 @@
 """`planner run --connector kubernetes` as a process, on a fake API server and on a real one."""
 
 import asyncio
+import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ from aiohttp import web
 from fake_cluster.kubelet import FakeKubelet
 from fake_cluster.objects import workload
 from fake_cluster.running import api_of, fake_api_server
-from manifests import apply
+from manifests import apply, manifests
+from planners import spawn_planner
 from real_cluster import RealCluster
 
 from connectors.kubernetes.api import Api, ApiRefused
@@ -61,13 +62,11 @@ class Stage:
     async def planner(self, *flags: str, command: str = "run") -> asyncio.subprocess.Process:
         state = self.folder / f"state-{len(self.planners)}"
         state.mkdir()
-        with (state / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "planner", "-v", command, *FLAGS, *flags,
-                f"--state-dir={state}", f"--kube-namespace={self.namespace}",
-                env={"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder)},
-                stdout=log, stderr=log, cwd=Path(__file__).parents[2],
-            )  # fmt: skip
+        process = await spawn_planner(
+            "-v", command, *FLAGS, *flags,
+            f"--state-dir={state}", f"--kube-namespace={self.namespace}",
+            kubeconfig=self.kubeconfig, folder=self.folder, log=state / "log",
+        )  # fmt: skip
         self.planners.append(process)
         return process
 
@@ -233,3 +232,69 @@ async def test_its_rights_reach_as_far_as_its_work(real_cluster: RealCluster) ->
         ):
             with pytest.raises(ApiRefused, match="403"):
                 await refused
+
+
+@pytest.mark.kubernetes
+async def test_the_server_lists_no_right_that_the_manifests_do_not(
+    real_cluster: RealCluster,
+) -> None:
+    async with AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(real_cluster.api())
+        namespace = await real_cluster.namespace(admin)
+        await apply(admin, namespace, "rbac.yaml")
+        account = real_cluster.api_of_account(admin, namespace, "planner")
+        planner = await stack.enter_async_context(account)
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        review = await planner.create(path, {"spec": {"namespace": namespace}})
+    (role,) = (one for one in manifests("rbac.yaml") if one["kind"] == "Role")
+
+    own = {("authorization.k8s.io", f"selfsubject{what}reviews") for what in ("access", "rules")}
+    told = rights(review["status"]["resourceRules"])
+    assert told - {(*one, "create") for one in own} == rights(role["rules"])
+
+
+def rights(rules: list[dict[str, list[str]]]) -> set[tuple[str, str, str]]:
+    """Return what *rules* allow: group, resource and verb."""
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.kubernetes
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not here")
+async def test_what_kubectl_sets_by_hand_is_gone_on_from(
+    real_cluster: RealCluster, tmp_path: Path
+) -> None:
+    """The load asks for one replica: three by hand are taken back one by one, not at once."""
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(real_cluster.api())
+        namespace = await real_cluster.namespace(api)
+        await apply(api, namespace, "rbac.yaml", user="planner")
+        stage = await stack.enter_async_context(
+            on_stage(api, namespace, real_cluster.kubeconfig, tmp_path)
+        )
+        await stage.planner()
+        await stage.told("decision id=")
+        await kubectl(stage, "scale", "deployment/aggregated", "--replicas=3")
+        await stage.told("replicas set by others role=aggregated from=1 to=3")
+        await stage.until(lambda count: count == 1)
+        said = await kubectl(stage, "get", "deployment/aggregated", "-o", "yaml")
+
+    assert "replicas: 1" in said
+    assert "set 3 replicas where 1 were" not in stage.logs()
+
+
+async def kubectl(stage: Stage, *words: str) -> str:
+    """Return what kubectl says to *words*, as the administrator."""
+    process = await asyncio.create_subprocess_exec(
+        "kubectl", f"--kubeconfig={stage.kubeconfig}", "--context=admin",
+        f"--namespace={stage.namespace}", *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
