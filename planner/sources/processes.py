@@ -1,6 +1,6 @@
 """The frontends and workers of this project, read over HTTP where they registered."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +22,9 @@ class Look:
     frontends: Mapping[str, Sighting]
     """By what each of them is called."""
     workers: Mapping[Instance, Sighting]
-    arrivals: Arrivals | None = None
-    """When requests arrived since the last look; None where one frontend does not tell."""
+    arrivals: Callable[[], Arrivals | None]
+    """Returns when requests arrived since it was last called; None where one frontend does not
+    tell. What is not asked for at this look, the next one gets."""
 
 
 class Processes(Protocol):
@@ -68,6 +69,7 @@ class ScrapedProcesses:
         bins = [self._arrivals.url(base) for base in frontends]
         told = {one: one.metrics_url for one in workers if one.metrics_url}
         texts = await self._read({*pages.values(), *told.values()}, bins)
+        replies = [reply(texts[url]) if url in texts else None for url in bins]
         return Look(
             frontends={
                 base: self._sighting(texts[url], now) for base, url in pages.items() if url in texts
@@ -75,9 +77,7 @@ class ScrapedProcesses:
             workers={
                 one: self._sighting(texts[url], now) for one, url in told.items() if url in texts
             },
-            arrivals=self._arrivals.since_last(
-                [reply(texts[url]) if url in texts else None for url in bins]
-            ),
+            arrivals=lambda: self._arrivals.since_last(replies),
         )
 
     async def close(self) -> None:

@@ -79,8 +79,10 @@ class ScrapeSource:
 
     def _traffic(self, look: Look, bases: Collection[str]) -> Traffic | None:
         targets = {*bases, *look.frontends}
+        if self._counted.is_behind({base: seen.at for base, seen in look.frontends.items()}):
+            return None
         counted = self._counted.grown_of(look.frontends, targets=targets)
-        return traffic.traffic(list(counted.values()), arrivals=look.arrivals)
+        return traffic.traffic(list(counted.values()), arrivals=look.arrivals())
 
     def _grown(self, look: Look, workers: Collection[Instance]) -> Mapping[Instance, Page]:
         seen = {_address(one): sighting for one, sighting in look.workers.items()}

@@ -13,6 +13,7 @@ from aiohttp import web
 from fake_cluster.kubelet import FakeKubelet
 from fake_cluster.objects import workload
 from fake_cluster.running import api_of, fake_api_server
+from fake_prometheus import FakePrometheus, fake_prometheus
 from manifests import apply, manifests
 from planners import spawn_planner
 from real_cluster import RealCluster
@@ -198,6 +199,30 @@ async def test_another_planner_takes_over_from_one_that_was_killed(stage: Stage)
                 await asyncio.sleep(0.1)
     stage.waiting = 0
     await stage.until(lambda count: count == 1)
+
+
+async def scraping(fake: FakePrometheus, stage: Stage, *, waiting: int) -> None:
+    """Scrape the pods that are there, of which each is said to have *waiting* requests."""
+    while True:
+        fake.now += 0.1
+        for pod in (await stage.api.get(PODS.path(stage.namespace)))["items"]:
+            page = PAGE.format(running=1, waiting=waiting)
+            name = pod["metadata"]["name"]
+            fake.scrape(page, namespace=stage.namespace, pod=name, instance=f"{name}:8000")
+        await asyncio.sleep(0.1)
+
+
+async def test_pods_are_found_in_a_prometheus_by_their_names(stage: Stage) -> None:
+    stage.waiting = 0  # as they would say themselves
+    async with fake_prometheus() as fake:
+        scrapes = asyncio.create_task(scraping(fake, stage, waiting=40))
+        await stage.planner(f"--prometheus={fake.url}")
+        await stage.until(lambda count: count == 3)
+        fake.extra = {"warnings": ["a store is away"]}
+        await stage.told("answers in part: a store is away")
+        assert await stage.replicas() == 3
+        scrapes.cancel()
+    assert f'namespace="{stage.namespace}",pod=~"aggregated' in fake.asked[-1]
 
 
 async def test_a_deployment_that_is_not_there_is_told(stage: Stage) -> None:

@@ -20,7 +20,9 @@ def processes(settings: Settings, *, kube_namespace: str | None = None) -> Proce
     """Return where this project's own frontends and workers are read; raises ConfigError."""
     if settings.prometheus is None:
         return ScrapedProcesses(timeout=settings.metrics_timeout, model=settings.model)
-    return PrometheusProcesses(_pages(settings, kube_namespace), model=settings.model)
+    return PrometheusProcesses(
+        _pages(settings, kube_namespace), timeout=settings.metrics_timeout, model=settings.model
+    )
 
 
 def server_pages(settings: Settings, *, kube_namespace: str | None = None) -> Pages:

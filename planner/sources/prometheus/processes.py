@@ -1,12 +1,15 @@
 """The frontends and workers of this project, as a Prometheus has them."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance
 from planner.sources import load, traffic
+from planner.sources.arrivals import ArrivalsReader, reply
 from planner.sources.exposition import Page, labels_of
+from planner.sources.pages import PageReader
 from planner.sources.processes import Look
 from planner.sources.prometheus.pages import PrometheusPages, host_and_port
 from planner.sources.sighting import Sighting
@@ -20,12 +23,17 @@ _MODEL = "model"
 class PrometheusProcesses:
     """Reads them from *pages*; *model* restricts the figures to one model.
 
-    When requests arrived is not known to a Prometheus, only how many.
+    How many requests arrived, a Prometheus knows, but not when within seconds. Where it has as
+    many frontends as are named, these are asked for that, *timeout* s at most.
     """
 
-    def __init__(self, pages: PrometheusPages, *, model: str | None = None) -> None:
+    def __init__(
+        self, pages: PrometheusPages, *, timeout: float = 1.5, model: str | None = None
+    ) -> None:
         self._pages = pages
         self._model = model
+        self._reader = PageReader(timeout=timeout)
+        self._arrivals = ArrivalsReader(model=model)
 
     async def look(
         self, frontends: Sequence[str], workers: Collection[Instance], *, now: float
@@ -39,7 +47,10 @@ class PrometheusProcesses:
         named = {one: name for one in workers if (name := self._pages.key(one)) is not None}
         gates = {host_and_port(base): base for base in frontends}
         asked = {*named.values(), *gates} if self._pages.knows_by_address else None
-        seen = await self._pages.read(NAMES, of=asked)
+        bins = [self._arrivals.url(base) for base in frontends]
+        seen, texts = await asyncio.gather(
+            self._pages.read(NAMES, of=asked), self._reader.read(bins)
+        )
         if self._model is not None:
             seen = _of(self._model, seen)
         if self._pages.knows_by_address:
@@ -47,11 +58,17 @@ class PrometheusProcesses:
         else:
             entry = {name: one for name, one in seen.items() if _is_gate(one.page)}
         told = {one: seen[name] for one, name in named.items() if name in seen}
-        return Look(frontends=entry, workers=told)
+        replies = [reply(texts[url]) if url in texts else None for url in bins]
+        are_all = len(entry) == len(frontends)
+        return Look(
+            frontends=entry,
+            workers=told,
+            arrivals=lambda: self._arrivals.since_last(replies) if are_all else None,
+        )
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pages.close()
+        await asyncio.gather(self._pages.close(), self._reader.close())
 
 
 def _is_gate(page: Page) -> bool:

@@ -86,7 +86,7 @@ class Deployment:
 
 @asynccontextmanager
 async def through(fake, registry, *, replica="instance", model=None):
-    api = PrometheusApi(Access(url=fake.url), timeout=1.0)
+    api = PrometheusApi(Access(url=fake.url), timeout=10.0)
     scope = Scope(replica=replica, labels={"namespace": "kube"})
     pages = PrometheusPages(api, scope, max_age=15.0, interval=5.0)
     source = ScrapeSource(registry, PrometheusProcesses(pages, model=model))
@@ -194,3 +194,68 @@ async def test_a_model_that_nothing_tells_of(fake):
         with pytest.raises(MetricsUnavailable, match="nothing tells of the model n") as caught:
             await source.observe(FLEET, now=0.0)
     assert caught.value.hint == "--model m"
+
+
+class Bins:
+    """Frontends that tell nothing but when requests arrived, one in each of 4 bins a second."""
+
+    def __init__(self):
+        self.end = 100.0
+        self.since = []
+
+    async def answer(self, request):
+        since = float(request.query.get("since", self.end - 1))
+        self.since.append(since)
+        ones = [1] * round((self.end - since) / 0.25)
+        return web.json_response(
+            {"bin_seconds": 0.25, "end": self.end, "counts": ones, "isl": ones, "isl_squared": ones}
+        )
+
+
+@asynccontextmanager
+async def telling(deployment):
+    """Have *deployment* name one frontend, which tells bins; yield these, and its address."""
+    bins = Bins()
+    app = web.Application()
+    app.router.add_get("/arrivals", bins.answer)
+    server = TestServer(app)
+    await server.start_server()
+    address = f"127.0.0.1:{server.port}"
+
+    async def frontends():
+        return [f"http://{address}"]
+
+    deployment.frontends = frontends
+    try:
+        yield bins, address
+    finally:
+        await server.close()
+
+
+async def test_when_requests_arrived_the_frontends_are_asked(fake):
+    deployment = Deployment(requests=1)
+    async with telling(deployment) as (bins, address), through(fake, deployment) as source:
+        for number in range(4):
+            if number != 2:  # at the third look nothing new was scraped
+                fake.now += 5
+                fake.scrape(deployment.page(FRONTEND), instance=address, namespace="kube")
+            bins.end += 5
+            seen = await source.observe(FLEET, now=fake.now)
+            if number == 2:
+                assert seen.traffic is None
+    assert sum(seen.traffic.arrivals.counts) == 40
+    assert bins.since == [104.0, 105.0, 110.0, 110.0]
+
+
+async def test_frontends_beyond_those_that_are_named_leave_arrivals_unknown(fake):
+    deployment = Deployment(requests=1)
+    async with (
+        telling(deployment),
+        through(fake, deployment, replica="pod") as source,
+    ):
+        for _ in range(3):
+            fake.now += 5
+            for pod in ("frontend-1", "frontend-2"):
+                fake.scrape(deployment.page(FRONTEND), pod=pod, namespace="kube")
+            seen = await source.observe(FLEET, now=fake.now)
+    assert (seen.traffic.arrived, seen.traffic.arrivals) == (0, None)

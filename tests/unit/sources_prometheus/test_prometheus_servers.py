@@ -45,7 +45,7 @@ class Pods:
 @asynccontextmanager
 async def through(fake, registry, *, replica="instance", labels=None, **how):
     """Yield a source whose clock is five hours from that of *fake*."""
-    api = PrometheusApi(Access(url=fake.url), timeout=1.0)
+    api = PrometheusApi(Access(url=fake.url), timeout=10.0)
     scope = Scope(replica=replica, labels=labels or {})
     pages = PrometheusPages(api, scope, max_age=MAX_AGE, interval=5.0)
     servers = PrometheusServers(pages, **how)
@@ -86,7 +86,7 @@ async def scraped(shown):
     await server.start_server()
     url = str(server.make_url("/metrics"))
     source = ServersSource(
-        ListedServers({ROLE: [url]}), ServerPages(timeout=1.0), clock=lambda: 0.0
+        ListedServers({ROLE: [url]}), ServerPages(timeout=10.0), clock=lambda: 0.0
     )
     try:
         yield source
