@@ -29,6 +29,12 @@ class Looping:
     scraped: Callable[[], Sequence[ScrapedPage]]
     """Returns the metrics pages that it goes by."""
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """By what its series are told from those of other planners: what was named of it."""
+        named = {"deployment": self.settings.deployment, "model": self.settings.model}
+        return {label: name for label, name in named.items() if name is not None}
+
     async def once(self) -> None:
         """Take a single turn."""
         await self.loop.once(window=min(self.settings.interval, _ONCE_SECONDS))

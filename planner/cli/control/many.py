@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from prometheus_client import CollectorRegistry
-
 from connectors.kubernetes.cluster import Cluster
 from planner.cli.control.cluster import ClusterPlace, leading, watched
 from planner.cli.control.journal import journal_path
 from planner.cli.control.looping import Looping, looping
-from planner.cli.control.own_page import ByDeployment, own_page
+from planner.cli.control.own_page import labelled, own_page
 from planner.cli.control.target import check_alone, placed
 from planner.cli.logs import tell_decisions
 from planner.cli.output import notice
@@ -100,10 +98,10 @@ class Keeper:
         self._rng = Random()  # noqa: S311 - spreads turns, hides nothing
         self._kept: dict[str, _Kept] = {}
         self._loops: dict[str, Looping] = {}
-        self._registries: dict[str, CollectorRegistry] = {}
         self._refused: dict[str, tuple[Collection[Role], float]] = {}
-        self.registry = CollectorRegistry()
-        self.registry.register(ByDeployment(self._registries))
+        self.registry = labelled(
+            lambda: [(one.metrics.registry, one.labels) for one in self._loops.values()]
+        )
 
     def introduce(self) -> None:
         """Say what is there, and what is listed and is not."""
@@ -186,7 +184,7 @@ class Keeper:
             # Not all of them at one moment, now and in every interval from now on.
             await asyncio.sleep(self._rng.uniform(0, place.settings.interval))
             async with self._looping(place) as kept:
-                self._loops[name], self._registries[name] = kept, kept.metrics.registry
+                self._loops[name] = kept
                 log.info("deployment kept name=%s", name)
                 await kept.loop.run(asyncio.Event())
         except Exception as error:
@@ -195,7 +193,6 @@ class Keeper:
             log.warning("deployment not kept name=%s error=%s", name, error, exc_info=not is_told)
         finally:
             self._loops.pop(name, None)
-            self._registries.pop(name, None)
 
     async def _turn(self, place: ClusterPlace) -> None:
         async with self._looping(place) as kept:

@@ -1,6 +1,6 @@
 """The planner's own /metrics, /health and /targets, of one deployment or of many."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Metric
@@ -12,8 +12,6 @@ from planner.config import Settings
 from planner.errors import ConfigError
 from planner.sources.scraped import ScrapedPage
 from runtime.http.exposition import Health, serve_metrics
-
-_LABEL = "deployment"
 
 
 @asynccontextmanager
@@ -52,22 +50,31 @@ async def own_page(
         await server.close()
 
 
-class ByDeployment(Collector):
-    """The series of several registries as one, each with the name of its deployment as a label."""
+Source = tuple[CollectorRegistry, Mapping[str, str]]
+"""Series, and labels that tell whose they are."""
 
-    def __init__(self, registries: Mapping[str, CollectorRegistry]) -> None:
-        self._registries = registries
+
+def labelled(sources: Callable[[], Iterable[Source]]) -> CollectorRegistry:
+    """Return a registry with the series of all *sources* of the moment, and their labels."""
+    registry = CollectorRegistry()
+    registry.register(_Labelled(sources))
+    return registry
+
+
+class _Labelled(Collector):
+    def __init__(self, sources: Callable[[], Iterable[Source]]) -> None:
+        self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each metric once, with the samples of all deployments."""
+        """Yield each metric once, with the samples of all sources."""
         found: dict[str, Metric] = {}
-        for name, registry in self._registries.items():
+        for registry, labels in self._sources():
             for metric in registry.collect():
                 its = found.get(metric.name)
                 if its is None:
                     its = Metric(metric.name, metric.documentation, metric.type)
                     found[metric.name] = its
                 its.samples += [
-                    one._replace(labels={**one.labels, _LABEL: name}) for one in metric.samples
+                    one._replace(labels={**one.labels, **labels}) for one in metric.samples
                 ]
         yield from found.values()

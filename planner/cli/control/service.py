@@ -5,7 +5,7 @@ import asyncio
 from connectors.circus.spec import DeploymentSpec
 from planner.cli.control.journal import journal_path
 from planner.cli.control.looping import looping
-from planner.cli.control.own_page import own_page
+from planner.cli.control.own_page import labelled, own_page
 from planner.cli.control.target import Target, connected
 from planner.cli.logs import tell_decisions
 from planner.cli.output import notice
@@ -36,7 +36,8 @@ async def keep(
         _warn_of_other_sla(policy, spec)
         with Journal.open(journal_path(settings)) as journal:
             kept = looping(settings, policy, target, journal=journal, time=time)
-            async with own_page(settings, kept.metrics.registry, kept.health, kept.scraped):
+            series = labelled(lambda: [(kept.metrics.registry, kept.labels)])
+            async with own_page(settings, series, kept.health, kept.scraped):
                 await (kept.once() if once else kept.loop.run(stop))
         notice(await _farewell(target))
     return 0
