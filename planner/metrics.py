@@ -5,7 +5,7 @@ from math import nan
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from planner.core.observation import Observation, Replicas, Traffic
-from planner.core.plan import Decision, Plan
+from planner.core.plan import Decision, Plan, Reason
 from planner.policy_metrics import PolicyMetrics
 from planner.ports import Outcome
 
@@ -41,6 +41,7 @@ class LoopMetrics:
             ["role", "reason"],
             registry=registry,
         )
+        self._counted: set[str] = set()
         self._scalings = Counter(
             "planner_scalings", "Attempts to act, by what became of them.", ["outcome"],
             registry=registry,
@@ -116,6 +117,10 @@ class LoopMetrics:
         role = decision.role.value
         self._desired.labels(role).set(decision.desired)
         self._raw.labels(role).set(decision.raw)
+        if role not in self._counted:
+            self._counted.add(role)
+            for one in Reason:
+                self._decisions.labels(role, one.value)  # so that the first is seen as growth
         for reason in {step.reason.value for step in decision.steps}:
             self._decisions.labels(role, reason).inc()
 

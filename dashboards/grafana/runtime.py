@@ -161,7 +161,8 @@ _PREFILLS = Section(
         ),
         Panel(
             title="KV that came from other engines",
-            description="Bytes a second. Empty with simulated engines, which move none.",
+            description="Bytes a second. Zero without remote prefills, empty where engines do not"
+            " tell.",
             unit="binBps",
             queries=[
                 Query(
@@ -173,7 +174,7 @@ _PREFILLS = Section(
         Panel(
             title="KV transfers",
             description="Prompts whose KV arrived, and those that had to be computed again."
-            " Empty with simulated engines, which move none.",
+            " Zero without remote prefills; empty where engines do not tell.",
             unit="cps",
             queries=[
                 Query(

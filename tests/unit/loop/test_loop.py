@@ -330,6 +330,7 @@ async def test_metrics_tell_what_is_unknown_apart_from_zero(world):
     assert here.shown("planner_sla_attainment") == 1.0
     assert here.shown("planner_ready_replicas", role="decode") == 2.0
     assert here.shown("planner_decisions_total", role="decode", reason="DemandForecast") == 1.0
+    assert here.shown("planner_decisions_total", role="decode", reason="KvPressure") == 0.0
 
 
 async def test_metrics_tell_targets_and_what_was_learned(world):
