@@ -27,10 +27,12 @@ COUNTERS = frozenset(
     {_STEP_SECONDS, _STEPS, _PREFILL_STEPS, _DECODED, _KV_TOKENS, _PREFILLED, _PREFILLED_SQUARED}
 )
 """Every counter that the sums over steps are made of."""
-NAMES = COUNTERS | {
-    IN_FLIGHT, _WAITING, _WAITING_TOKENS, _RUNNING, _KV_USED, _KV_TOTAL, _QUEUE_DEPTH,
+ALWAYS = COUNTERS | {
+    IN_FLIGHT, _WAITING, _WAITING_TOKENS, _RUNNING, _KV_USED, _KV_TOTAL,
 }  # fmt: skip
-"""Every sample of a worker that tells its load."""
+"""Every sample that any worker tells its load by."""
+NAMES = ALWAYS | {_QUEUE_DEPTH}
+"""Those, and what only workers with a prefill queue tell."""
 
 
 def loads(

