@@ -15,9 +15,10 @@ from profiler.target import Target
 
 # Attempts beyond the points asked for, to make up for failed ones.
 _SPARE_ATTEMPTS = 2
-# What all boundaries of the SLA weigh together, and the usual load; everything else weighs 1.
+# What all boundaries of the SLA weigh together, and that of the usual load; everything else weighs
+# 1. It is at the usual load that parallelisms are compared, and they often differ by little there.
 _BOUNDARY_WEIGHT = 1.0
-_USUAL_WEIGHT = 0.5
+_USUAL_WEIGHT = 2.0
 _LEAST_FOR_LAW = 3
 
 

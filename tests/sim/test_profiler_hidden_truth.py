@@ -33,8 +33,6 @@ _PARTS = 5
 _NOISE = 0.03
 _LENGTHS = np.geomspace(128, 16_000, 25)
 _CONTEXTS = np.geomspace(128, 16_000, 7)
-# Fleets of the same size within this share are equally right: no noise lets one tell them apart.
-_TIE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +172,9 @@ def test_the_stated_error_is_about_the_real_one():
 
 @pytest.mark.parametrize("part", range(_PARTS))
 def test_the_right_parallelism_is_chosen(part):
-    """At least 95 of 100, in parts that each allow one in twenty."""
+    """At least 95 of 100, in parts that each allow one in twenty; no more GPUs is as right."""
     seeds = _SCORED[part::_PARTS]
-    wrong = {seed: cost for seed in seeds if (cost := more_gpus(seed)) > _TIE}
+    wrong = {seed: cost for seed in seeds if (cost := more_gpus(seed)) > 0}
     assert len(wrong) <= len(seeds) * 0.05, wrong
 
 
