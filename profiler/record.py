@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from statistics import median
+from statistics import median, quantiles
 
 from planner.core.profile import DecodePoint, Parallelism, PrefillPoint
 from profiler.ports import DecodeSample, EngineFacts, PrefillSample, TransferSample
@@ -15,6 +15,7 @@ _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.20
 _NORMAL = 1.96
 # An interval wider than this is not the engine's scatter but what it shares its machine with.
 _DISTURBED = 0.1
+_FOR_QUARTILES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,12 @@ def half_width(values: list[float], *, least_deviation: float = 0.0) -> float | 
     return student(len(values) - 1) * max(deviation, least_deviation) / sqrt(len(values))
 
 
+def is_disturbed(values: list[float]) -> bool:
+    """Return whether *values* scatter so widely that an engine is not alone on its machine."""
+    width = half_width(values)
+    return len(values) >= _FOR_QUARTILES and width is not None and width > _DISTURBED
+
+
 def relative_deviation(values: list[float]) -> float | None:
     """Return the standard deviation as a share of the mean; None below two values."""
     if len(values) < 2:
@@ -142,9 +149,11 @@ def student(freedom: int) -> float:
 
 
 def _middle(values: list[float]) -> float:
-    """Return the mean; of values that others disturbed the median, which they move the least."""
-    width = half_width(values)
-    return median(values) if width is not None and width > _DISTURBED else _mean(values)
+    """Return the mean; of values that others disturbed the lower quartile.
+
+    Whoever shares the machine can only make an engine slower.
+    """
+    return quantiles(values, n=4)[0] if is_disturbed(values) else _mean(values)
 
 
 def _mean(values: list[float] | list[int]) -> float:

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from profiler.effort import Effort
-from profiler.record import Ask, PointRecord, Sample, half_width, relative_deviation, seconds
+from profiler.record import (
+    Ask,
+    PointRecord,
+    Sample,
+    half_width,
+    is_disturbed,
+    relative_deviation,
+    seconds,
+)
 
 # A sample this many deviations off the median is an outlier, if also far off in what counts.
 _FAR_DEVIATIONS = 5.0
@@ -36,12 +44,14 @@ def enough(samples: Sequence[Sample], effort: Effort, *, usual: float) -> bool:
     """Return whether *samples* tell the mean to the confidence asked for, or are all allowed.
 
     Three samples close together may be luck: a point is taken for no steadier than *usual*, the
-    deviation of its like as a share of the mean.
+    deviation of its like as a share of the mean. Twice as many are allowed while others disturb.
     """
-    if len(samples) >= effort.most_repeats:
-        return True
     kept, _ = split_outliers(samples, confidence=effort.confidence)
-    width = half_width([seconds(sample) for sample in kept], least_deviation=usual)
+    values = [seconds(sample) for sample in kept]
+    most = (2 if is_disturbed(values) else 1) * effort.most_repeats
+    if len(samples) >= most:
+        return True
+    width = half_width(values, least_deviation=usual)
     return len(kept) >= effort.least_repeats and width is not None and width <= effort.confidence
 
 
