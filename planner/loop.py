@@ -103,6 +103,11 @@ class ControlLoop:
         """Time since a turn ended: much more than an interval if one hangs."""
         return self._around.clocks.steady() - self._turned_at
 
+    @property
+    def state(self) -> PolicyState:
+        """What its decisions remember."""
+        return self._state
+
     async def run(self, stop: asyncio.Event) -> None:
         """Take a turn every interval until *stop* is set; replicas stay as they are then.
 

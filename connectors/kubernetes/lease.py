@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -31,7 +31,8 @@ class KubernetesLease:
     """The Lease *name*, sought and kept by this planner as *identity* from `start` to `close`.
 
     When others renew it is timed here from when that was seen: clocks may differ. *clock* never
-    goes back, in seconds.
+    goes back, in seconds. Its holder has *annotate* say what stands at
+    it as annotations, of what did.
     """
 
     def __init__(
@@ -42,20 +43,23 @@ class KubernetesLease:
         identity: str,
         clock: Callable[[], float],
         terms: Terms | None = None,
-        rng: Random | None = None,
+        annotate: Callable[[Mapping[str, str]], Mapping[str, str]] = dict,
     ) -> None:
         self._api = api
         self._namespace, self._name = path
         self._identity = identity
         self._clock = clock
         self._terms = terms or Terms()
-        self._rng = rng or Random()  # noqa: S311 - spreads tries, hides nothing
+        self._annotate = annotate
+        self._rng = Random()  # noqa: S311 - spreads tries, hides nothing
         self._renewed_at: float | None = None
         self._seen: tuple[str, str, str] | None = None
         self._seen_at = clock()
         self._task: asyncio.Task[None] | None = None
         self.holder: str | None = None
         """Who holds it, as last read."""
+        self.annotations: Mapping[str, str] = {}
+        """What stands at it, as last read or written."""
 
     def holds(self) -> bool:
         """Return whether this planner may act."""
@@ -121,6 +125,7 @@ class KubernetesLease:
                 raise
             return await self._written(None)
         spec = lease.get("spec") or {}
+        self.annotations = lease["metadata"].get("annotations") or {}
         self.holder = spec.get("holderIdentity") or None
         self._see(spec)
         if self.holder not in (None, self._identity) and not self._is_over(spec):
@@ -140,16 +145,18 @@ class KubernetesLease:
             "leaseTransitions": changes,
         }
         try:
+            annotations = dict(self._annotate(self.annotations))
             if lease is None:
-                body = {"metadata": {"name": self._name}, "spec": spec}
+                body = {"metadata": {"name": self._name, "annotations": annotations}, "spec": spec}
                 await self._api.create(LEASES.path(self._namespace), body)
             else:
-                await self._api.replace(self._path, {**lease, "spec": spec})
+                meta = {**lease["metadata"], "annotations": annotations}
+                await self._api.replace(self._path, {**lease, "metadata": meta, "spec": spec})
         except ApiRefused as error:
             if error.is_conflict:  # somebody was faster
                 return False
             raise
-        self.holder = self._identity
+        self.holder, self.annotations = self._identity, annotations
         return True
 
     def _see(self, spec: Json) -> None:

@@ -15,6 +15,7 @@ from connectors.kubernetes.kinds import Kind
 from connectors.kubernetes.lease import KubernetesLease
 from connectors.kubernetes.registry import PodRegistry
 from connectors.observe import ObserveConnector
+from planner.cli.control.handover import Handover
 from planner.config import Settings
 from planner.core.role import Role
 from planner.errors import ConfigError
@@ -32,8 +33,8 @@ class ClusterPlace:
     deployment: str
     cluster: Cluster
     clock: Callable[[], float]
-    may_act: Callable[[], bool] | None = None
-    """Whether this planner may act just now; a lease of the deployment's own tells if None."""
+    lead: "Lead | None" = None
+    """The lease that says who acts; one of the deployment's own if None."""
 
     @property
     def roles(self) -> Collection[Role]:
@@ -51,44 +52,65 @@ class ClusterPlace:
         )
 
     @asynccontextmanager
+    async def led(self) -> AsyncIterator["Lead"]:
+        """Yield what says whether this planner may act: never, where it only observes."""
+        if self.settings.observe:
+            yield Lead()
+        elif self.lead is not None:
+            yield self.lead
+        else:
+            name = f"planner-{self.deployment}"
+            async with leading(self.cluster, name, clock=self.clock) as lead:
+                yield lead
+
+    @asynccontextmanager
     async def connector(
-        self, in_flight: Callable[[], Mapping[str, int]]
+        self, lead: "Lead", in_flight: Callable[[], Mapping[str, int]]
     ) -> AsyncIterator[Connector]:
-        """Yield what moves its replicas while this planner may act, or only observes."""
-        async with AsyncExitStack() as stack:
-            may_act: Callable[[], bool] = _never
-            if self.settings.observe:
-                pass
-            elif self.may_act is not None:
-                may_act = self.may_act
-            else:
-                name = f"planner-{self.deployment}"
-                may_act = await stack.enter_async_context(
-                    leading(self.cluster, name, clock=self.clock)
-                )
-            kubernetes = KubernetesConnector(
-                self.cluster,
-                self.deployment,
-                manner=_manner(self.settings),
-                in_flight=in_flight,
-                may_act=may_act,
-                clock=self.clock,
-            )
-            stack.push_async_callback(kubernetes.close)
+        """Yield what moves its replicas while *lead* says so, or only observes."""
+        kubernetes = KubernetesConnector(
+            self.cluster,
+            self.deployment,
+            manner=_manner(self.settings),
+            in_flight=in_flight,
+            may_act=lead.may_act,
+            clock=self.clock,
+        )
+        try:
             yield ObserveConnector(kubernetes) if self.settings.observe else kubernetes
+        finally:
+            await kubernetes.close()
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """Whether this planner may act just now, and what it leaves to the one after it."""
+
+    may_act: Callable[[], bool] = _never
+    handover: Handover | None = None
 
 
 @asynccontextmanager
 async def leading(
     cluster: Cluster, name: str, *, clock: Callable[[], float]
-) -> AsyncIterator[Callable[[], bool]]:
-    """Yield whether this planner may act: it seeks the Lease *name*, and gives it back."""
+) -> AsyncIterator[Lead]:
+    """Yield the lead of whoever holds the Lease *name*: it is sought, and given back."""
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    path = (cluster.namespace, name)
-    lease = KubernetesLease(cluster.api, path, identity=identity, clock=clock)
+    handover = Handover(lambda: lease.annotations)
+    lease = KubernetesLease(
+        cluster.api,
+        (cluster.namespace, name),
+        identity=identity,
+        clock=clock,
+        annotate=handover.annotated,
+    )
     await lease.start()
     try:
-        yield lease.holds
+        yield Lead(may_act=lease.holds, handover=handover)
     finally:
         await lease.close()
 
@@ -136,7 +158,3 @@ def _manner(settings: Settings) -> Manner:
     if settings.drain is not None:
         drain = Drain(seconds=settings.drain, notice_seconds=_NOTICE_SECONDS)
     return Manner(max_gpus=settings.max_gpus, pending_seconds=settings.pending, drain=drain)
-
-
-def _never() -> bool:
-    return False

@@ -1,5 +1,6 @@
 """A control loop for a connected deployment, on its journal, and what it says of itself."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ from planner.journal import Journal, Run
 from planner.loop import Clocks, ControlLoop, Policy, Surroundings
 from planner.metrics import LoopMetrics
 from planner.sources.scraped import ScrapedPage
+
+log = logging.getLogger(__name__)
 
 _ONCE_SECONDS = 2.0
 _HUNG_SECONDS = 30.0
@@ -49,8 +52,11 @@ class Looping:
 def looping(
     settings: Settings, policy: Policy, target: Target, *, journal: Journal, time: Clocks
 ) -> Looping:
-    """Return the loop that goes on where the last one in *journal* ended; it has not begun."""
-    state = _continued(journal)
+    """Return the loop that goes on where the last one in *journal* ended; it has not begun.
+
+    Where another planner has acted since, and left what it remembered, it goes on from there.
+    """
+    state = _later(_continued(journal), _left(settings, target))
     metrics = LoopMetrics(CollectorRegistry())
     metrics.began(acts=not settings.observe)
 
@@ -69,6 +75,8 @@ def looping(
     if settings.cold_start is None:
         around = replace(around, revise=MeasuredColdStart(measured=target.cold_start, begin=begin))
     loop = ControlLoop(policy, around, state=state)
+    if target.handover is not None:
+        target.handover.leave(str(settings.deployment), lambda: loop.state)
     return Looping(settings=settings, loop=loop, metrics=metrics, scraped=target.scraped)
 
 
@@ -78,6 +86,20 @@ def _continued(journal: Journal) -> PolicyState:
     if state is None and journal.latest() is not None:
         notice(f"{journal.path} was written by another version: what it learned is learned anew")
     return state or PolicyState()
+
+
+def _left(settings: Settings, target: Target) -> PolicyState | None:
+    if target.handover is None or settings.deployment is None:
+        return None
+    return target.handover.found(settings.deployment)
+
+
+def _later(own: PolicyState, left: PolicyState | None) -> PolicyState:
+    """Return *left* if it was written after *own*."""
+    if left is None or left.at is None or (own.at is not None and left.at <= own.at):
+        return own
+    log.info("goes on from what another planner left at=%.0f", left.at)
+    return left
 
 
 def _run(settings: Settings, policy: Policy, *, state: PolicyState, started: float) -> Run:

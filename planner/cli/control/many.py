@@ -6,14 +6,14 @@ are taken in, those that go are let go, and one that cannot be kept does not kee
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from connectors.kubernetes.cluster import Cluster
-from planner.cli.control.cluster import ClusterPlace, leading, watched
+from planner.cli.control.cluster import ClusterPlace, Lead, leading, watched
 from planner.cli.control.journal import journal_path
 from planner.cli.control.looping import Looping, looping
 from planner.cli.control.own_page import labelled, own_page
@@ -51,11 +51,11 @@ async def keep_many(settings: Settings, *, once: bool, stop: asyncio.Event) -> i
     time = clocks()
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(watched(settings, clock=time.steady))
-        may_act: Callable[[], bool] = _never
+        lead = Lead()
         if not all(its.observe for its in listed.tables.values()):
             led = leading(cluster, LEASE, clock=time.steady)
-            may_act = await stack.enter_async_context(led)
-        keeper = Keeper(cluster, listed, state=state, may_act=may_act, time=time)
+            lead = await stack.enter_async_context(led)
+        keeper = Keeper(cluster, listed, state=state, lead=lead, time=time)
         keeper.introduce()
         if once:
             await keeper.once()
@@ -87,13 +87,13 @@ class Keeper:
         listed: Deployments,
         *,
         state: Path,
-        may_act: Callable[[], bool],
+        lead: Lead,
         time: Clocks,
     ) -> None:
         self._cluster = cluster
         self._listed = listed
         self._state = state
-        self._may_act = may_act
+        self._lead = lead
         self._time = time
         self._rng = Random()  # noqa: S311 - spreads turns, hides nothing
         self._kept: dict[str, _Kept] = {}
@@ -148,7 +148,7 @@ class Keeper:
                     deployment=name,
                     cluster=self._cluster,
                     clock=self._time.steady,
-                    may_act=self._may_act,
+                    lead=self._lead,
                 )
                 if place.roles:
                     found[name] = place
@@ -193,6 +193,8 @@ class Keeper:
             log.warning("deployment not kept name=%s error=%s", name, error, exc_info=not is_told)
         finally:
             self._loops.pop(name, None)
+            if self._lead.handover is not None:
+                self._lead.handover.forget(name)
 
     async def _turn(self, place: ClusterPlace) -> None:
         async with self._looping(place) as kept:
@@ -216,7 +218,3 @@ def _check(settings: Settings) -> None:
             f"--journal {settings.journal}: each of --deployments has a journal of its own",
             hint="--state-dir DIR: they are in folders there",
         )
-
-
-def _never() -> bool:
-    return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.circus.spec import DeploymentSpec
 from connectors.observe import ObserveConnector
+from planner.cli.control.handover import Handover
 from planner.cli.control.leadership import LeaseholdingConnector
 from planner.cli.control.measures import patience, processes, server_pages
 from planner.cli.control.registered import RegisteredFleet
@@ -51,6 +52,8 @@ class Target:
     """Returns the seconds that start-ups were measured to take; None where nobody tells."""
     scraped: Callable[[], Sequence[ScrapedPage]] = _nothing
     """Returns the metrics pages that its source reads, as far as they are known."""
+    handover: Handover | None = None
+    """What another planner has left, and this one leaves; None where nobody takes over so."""
 
 
 @asynccontextmanager
@@ -172,12 +175,16 @@ async def placed(place: "ClusterPlace") -> AsyncIterator[Target]:
         pages = server_pages(settings, kube_namespace=namespace)
         source = _server_source(settings, registry, pages, clock=place.clock)
     try:
-        async with place.connector(lambda: source.in_flight) as connector:
+        async with (
+            place.led() as lead,
+            place.connector(lead, lambda: source.in_flight) as connector,
+        ):
             yield Target(
                 source=source,
                 connector=connector,
                 roles=place.roles,
                 scraped=lambda: source.scraped,
+                handover=lead.handover,
             )
     finally:
         await source.close()

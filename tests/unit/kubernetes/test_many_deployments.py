@@ -11,6 +11,7 @@ from fake_cluster.place import Place
 from prometheus_client import generate_latest
 
 from connectors.kubernetes.kinds import DEPLOYMENTS
+from planner.cli.control.cluster import Lead
 from planner.cli.control.effective import effective
 from planner.cli.control.many import Keeper, keep_many
 from planner.cli.wiring import clocks
@@ -121,7 +122,7 @@ def put(place: Place, name: str, role: str = "aggregated") -> None:
 async def keeping(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper]:
     cluster = await place.watching(deployment=None)
     listed = read_deployments(written(folder, text), COMMON)
-    keeper = Keeper(cluster, listed, state=folder, may_act=lambda: True, time=clocks())
+    keeper = Keeper(cluster, listed, state=folder, lead=Lead(may_act=lambda: True), time=clocks())
     task = asyncio.create_task(keeper.run(asyncio.Event()))
     try:
         yield keeper
