@@ -1,4 +1,4 @@
-"""The quickstart works as it is written, command by command."""
+"""Documents that begin with nothing work as they are written, command by command."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-QUICKSTART = Path(__file__).parents[2] / "docs" / "quickstart.md"
+DOCS = Path(__file__).parents[2] / "docs"
 TIMEOUT = 40.0
 
 
-def commands() -> list[str]:
-    """Return the commands in the blocks of the document, as they follow each other."""
-    blocks = re.findall(r"```\n(.*?)```", QUICKSTART.read_text(), re.DOTALL)
+def commands(document: str) -> list[str]:
+    """Return the commands in the blocks of *document*, as they follow each other."""
+    blocks = re.findall(r"```\n(.*?)```", (DOCS / document).read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [line for line in lines if re.match(r"(planner|echo) ", line)]
 
@@ -47,10 +47,11 @@ async def finished(process: Process) -> tuple[str, str]:
     return out.decode(), err.decode()
 
 
-async def test_the_quickstart_in_order(machine) -> None:
+async def run_in_order(machine, document: str) -> dict[str, str]:
+    """Run every command of *document*; return what the last of each name said."""
     said: dict[str, str] = {}
     acting = None
-    for command in commands():
+    for command in commands(document):
         if acting is not None and command == "planner stop":
             acting.send_signal(signal.SIGINT)
             said["run"] = (await finished(acting))[1]
@@ -61,9 +62,13 @@ async def test_the_quickstart_in_order(machine) -> None:
             continue
         out, err = await finished(process)
         said[re.search(r"planner (\w+)", command)[1]] = out or err
-        if command == "planner plan":
+        if command.startswith("planner plan"):
             await machine.until(lambda: len(machine.decisions()) > 1)
+    return said
 
+
+async def test_the_quickstart_in_order(machine) -> None:
+    said = await run_in_order(machine, "quickstart.md")
     assert "0 failed" in said["replay"]
     assert "Nothing was changed" in said["plan"]
     assert re.search(r"^prefill +\S+ +1 +1 +0 +0 ", said["status"], re.MULTILINE)
@@ -72,5 +77,16 @@ async def test_the_quickstart_in_order(machine) -> None:
     assert "planner ACTS on planner" in said["run"]
     assert "the target of 99% is met" in said["simulate"]
     assert "predicted attainment" in said["size"]
+    assert said["stop"] == "stopped\n"
+    assert machine.left() == []
+
+
+async def test_the_way_from_observing_to_acting(machine) -> None:
+    said = await run_in_order(machine, "guides/apply.md")
+    assert "0 failed" in said["replay"]
+    assert "of 4, predicted attainment" in said["plan"]
+    assert "planner ACTS on planner" in said["run"]
+    assert "replicas stay as they are" in said["run"]
+    assert "serves simulated" in said["status"]
     assert said["stop"] == "stopped\n"
     assert machine.left() == []
