@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from alert_cases import CASES
+from alert_cases import CASES, Series
 from monitoring import PROMETHEUS, ROOT, RULES, recorded, rules, unknown_names
 from prometheus import MISSING, find_promtool
 
@@ -78,20 +78,69 @@ def test_an_alert_fires_when_it_should(name: str, tmp_path: Path):
         "exp_labels": {**rule["labels"], **case.labels},
         "exp_annotations": {**rule["annotations"], "description": case.description},
     }
-    file = tmp_path / "test.json"
+    expected = {
+        "eval_time": case.at,
+        "alertname": case.alert,
+        "exp_alerts": [fired] if case.description else [],
+    }
+    evaluated(tmp_path, case.series, alert_rule_test=[expected])
+
+
+def evaluated(folder: Path, series: Series, **expected: object) -> None:
+    """Let promtool see *series*, and what is *expected* of the rules."""
+    seen = [{"series": name, "values": values} for name, values in series.items()]
+    file = folder / "test.json"
     file.write_text(json.dumps({
         "rule_files": [str(path) for path in RULES],
         "evaluation_interval": "1m",
-        "tests": [{
-            "interval": "1m",
-            "input_series": [
-                {"series": series, "values": values} for series, values in case.series.items()
-            ],
-            "alert_rule_test": [{
-                "eval_time": case.at,
-                "alertname": case.alert,
-                "exp_alerts": [fired] if case.description else [],
-            }],
-        }],
+        "tests": [{"interval": "1m", "input_series": seen, **expected}],
     }))  # fmt: skip
     promtool("test", "rules", str(file))
+
+
+TARGET = "namespace_model:planner_target_attainment:max"
+DESIRED = "namespace_deployment_role:planner_desired_replicas:max"
+STARTED = 'planner_frontend_requests_started_total{namespace="n",instance="f:1",model="%s"}'
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("series", "name", "expected"),
+    [
+        pytest.param(
+            {
+                STARTED % "a": "0+1x9",
+                STARTED % "b": "0+1x9",
+                'planner_target_attainment{namespace="n",instance="p:1",model="a"}': "0.9x9",
+                'planner_target_attainment{namespace="n",instance="p:2"}': "0.99x9",
+                'planner_target_attainment{namespace="n",instance="p:3"}': "0.95x2 stale",
+            },
+            TARGET,
+            {
+                f'{TARGET}{{namespace="n",model="a"}}': 0.9,
+                f'{TARGET}{{namespace="n",model="b"}}': 0.99,
+            },
+            id="a model's own target goes before that of its namespace",
+        ),
+        pytest.param(
+            {
+                'planner_desired_replicas{namespace="n",instance="p:1",role="decode"}': "3x9",
+                'planner_acts{namespace="n",instance="p:1"}': "1x9",
+                'planner_desired_replicas{namespace="n",instance="p:2",role="decode"}': "7x9",
+                'planner_acts{namespace="n",instance="p:2"}': "0x9",
+                'planner_desired_replicas{namespace="m",instance="p:3",role="decode"}': "5x9",
+                'planner_acts{namespace="m",instance="p:3"}': "0x9",
+            },
+            DESIRED,
+            {
+                f'{DESIRED}{{namespace="n",role="decode"}}': 3,
+                f'{DESIRED}{{namespace="m",role="decode"}}': 5,
+            },
+            id="who acts speaks for a deployment, or else who observes",
+        ),
+    ],
+)
+def test_what_is_recorded(series, name, expected, tmp_path):
+    samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
+    asked = {"expr": name, "eval_time": "5m", "exp_samples": samples}
+    evaluated(tmp_path, series, promql_expr_test=[asked])
