@@ -64,6 +64,13 @@ def test_an_alert_says_what_it_means_and_where_to_read_on(rule):
     assert section in anchors
 
 
+def test_the_guide_lists_each_alert_with_its_severity():
+    guide = (ROOT / "docs" / "guides" / "monitoring.md").read_text()
+    rows = [line.split("|")[1:3] for line in guide.splitlines() if line.startswith("| `Planner")]
+    listed = {name: level.strip() for names, level in rows for name in re.findall(r"\w+", names)}
+    assert listed == {name: rule["labels"]["severity"] for name, rule in ALERTS.items()}
+
+
 def test_each_alert_is_seen_to_fire_and_not_to():
     assert {case.alert for case in CASES.values() if case.description} == set(ALERTS)
     assert {case.alert for case in CASES.values() if not case.description} == set(ALERTS)
