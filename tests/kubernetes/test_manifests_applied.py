@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fake_cluster.kubelet import FakeKubelet
-from manifests import OVERLAYS, built, collection, create
+from manifests import KUBERNETES, OVERLAYS, built, collection, create, read
 from real_cluster import RealCluster
 
 from connectors.kubernetes.api import Api, ApiRefused
@@ -54,6 +54,17 @@ async def test_every_field_is_kept(place: tuple[Api, str], folder: Path) -> None
     for item in items:
         kept = await stored(api, namespace, item)
         assert missing(item | {"apiVersion": kept["apiVersion"]}, kept) == []
+
+
+async def test_the_autoscalers_of_the_examples_are_taken(place: tuple[Api, str]) -> None:
+    api, namespace = place
+    items = read(KUBERNETES / "examples" / "hpa.yaml")
+    await create(api, namespace, items)
+
+    path = f"/apis/autoscaling/v2beta2/namespaces/{namespace}/horizontalpodautoscalers"
+    for item in items:
+        kept = await api.get(f"{path}/{item['metadata']['name']}")
+        assert missing(item["spec"], kept["spec"]) == []
 
 
 async def test_its_workloads_become_ready_pods(place: tuple[Api, str]) -> None:
