@@ -192,16 +192,24 @@ def steady_load() -> Iterator[dict[str, int]]:
 
 @asynccontextmanager
 async def prometheus_of(machine, folder: Path) -> AsyncIterator[Prometheus]:
-    """Yield a Prometheus that scrapes every process of the deployment on *machine*."""
+    """Yield a Prometheus that scrapes every process of the deployment on *machine*.
+
+    Its targets have the labels that the planner lists them with, and honour those of workers.
+    """
     store = await open_store(machine.spec.store_url)
     registry = StoreRegistry(store, machine.spec.namespace)
-    urls = [*(i.metrics_url or "" for i in await registry.instances())]
-    urls += await registry.frontends()
+    named = {i.metrics_url or "": {"name": i.name} for i in await registry.instances()}
+    named |= {url: {} for url in await registry.frontends()}
     await registry.close()
     await store.close()
-    addresses = [url.removeprefix("http://").partition("/")[0] for url in urls]
-    async with running_prometheus(folder, scraping({"planner": addresses})) as prometheus:
-        await prometheus.until(f"sum(up) == {len(addresses)}")
+    targets = [
+        {"targets": [url.removeprefix("http://").partition("/")[0]], "labels": labels}
+        for url, labels in named.items()
+    ]
+    job = {"job_name": "planner", "honor_labels": True, "static_configs": targets}
+    config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+    async with running_prometheus(folder, config) as prometheus:
+        await prometheus.until(f"sum(up) == {len(targets)}")
         yield prometheus
 
 
@@ -224,7 +232,7 @@ async def test_a_planner_decides_on_it_as_on_the_pages(machine, tmp_path: Path) 
                 await machine.start(*observing, f"--journal={journals['pages']}"),
                 await machine.start(
                     *observing, f"--journal={journals['prometheus']}",
-                    f"--prometheus={prometheus.url}",
+                    f"--prometheus={prometheus.url}", "--prometheus-replica=name",
                 ),
             ]  # fmt: skip
             await asyncio.sleep(18)

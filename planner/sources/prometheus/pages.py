@@ -83,7 +83,7 @@ class PrometheusPages:
         """Return those that are up and fresh, by replica; of several for one, who tells of it."""
         chosen: dict[str, Target] = {}
         for one in found:
-            name = one.labels.get(self._scope.replica)
+            name = one.labels.get(self._scope.replica, one.labels.get(_INSTANCE))
             is_fresh = one.is_up and now - one.scrapes[-1] <= self._max_age
             if name is not None and is_fresh and (name not in chosen or not chosen[name].series):
                 chosen[name] = one

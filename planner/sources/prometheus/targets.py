@@ -1,7 +1,8 @@
 """What a Prometheus scrapes, put together again: the page of each process at each scrape.
 
 A target's own labels are those of its `up`. Without them, and with those that they displaced under
-their names again, series are as the process told them.
+their names again, series are as the process told them. Where labels are honoured, a process' own
+displace the target's instead.
 """
 
 from bisect import bisect_right
@@ -15,6 +16,8 @@ from planner.sources.prometheus.api import Series
 from planner.sources.prometheus.promql import UP
 
 _DISPLACED = "exported_"
+_OWN = frozenset({"instance", "namespace", "component"})
+"""Labels that processes of this project have themselves."""
 
 _Key = tuple[tuple[str, str], ...]
 
@@ -57,13 +60,28 @@ def targets(found: Iterable[Series]) -> Sequence[Target]:
 
 def _by_target(series: Iterable[Series], ups: Mapping[_Key, Series]) -> Mapping[_Key, list[Series]]:
     shapes = sorted({tuple(name for name, _ in key) for key in ups}, key=len, reverse=True)
+    without_own = _unique(ups)
     found: dict[_Key, list[Series]] = defaultdict(list)
     for one in series:
-        keys = (tuple((name, one.labels.get(name, "")) for name in shape) for shape in shapes)
-        key = next((key for key in keys if key in ups), None)
+        keys = [tuple((name, one.labels.get(name, "")) for name in shape) for shape in shapes]
+        honoured = (without_own.get(_without_own(key)) for key in keys)
+        key = next((key for key in keys if key in ups), None) or next(filter(None, honoured), None)
         if key is not None:
             found[key].append(Series(labels=_told(one.labels, dict(key)), samples=one.samples))
     return found
+
+
+def _unique(ups: Iterable[_Key]) -> Mapping[_Key, _Key | None]:
+    """Return the targets by those labels that no process displaces; None where two have them."""
+    found: dict[_Key, _Key | None] = {}
+    for key in ups:
+        short = _without_own(key)
+        found[short] = None if short in found else key
+    return found
+
+
+def _without_own(key: _Key) -> _Key:
+    return tuple((name, value) for name, value in key if name not in _OWN)
 
 
 def _told(labels: Mapping[str, str], target: Mapping[str, str]) -> Mapping[str, str]:
@@ -71,7 +89,7 @@ def _told(labels: Mapping[str, str], target: Mapping[str, str]) -> Mapping[str, 
     return {
         (bare if (bare := name.removeprefix(_DISPLACED)) in target else name): value
         for name, value in labels.items()
-        if name not in target
+        if target.get(name) != value
     }
 
 

@@ -140,8 +140,9 @@ async def test_it_is_what_the_pages_themselves_tell(fake, replica):
 
 
 def scraped_by_pod(deployment, fake):
+    """Scrape a frontend that is known by its address alone, and a worker."""
     fake.now += 5.0
-    fake.scrape(deployment.page(FRONTEND), pod="frontend-1", namespace="kube")
+    fake.scrape(deployment.page(FRONTEND), instance=FRONTEND, namespace="kube")
     fake.scrape(deployment.page(WORKER), pod="decode-1", namespace="kube")
 
 

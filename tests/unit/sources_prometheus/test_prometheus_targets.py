@@ -31,8 +31,8 @@ def test_values_mean_themselves(label, replica):
     assert re.fullmatch(json.loads(pod), f"{replica}x") is None
 
 
-def series(name, *values, **labels):
-    return Series(labels={"__name__": name, **labels}, samples=values)
+def series(called, *values, **labels):
+    return Series(labels={"__name__": called, **labels}, samples=values)
 
 
 def test_a_page_is_as_the_process_told_it():
@@ -66,3 +66,24 @@ def test_series_belong_to_the_target_whose_labels_they_have():
         ({"job": "a"}, True, {"m": 3.0}),
         ({"job": "b", "pod": "p"}, False, {"m": 4.0}),
     ]
+
+
+def test_labels_that_are_honoured_are_the_process_own():
+    found = targets([
+        series("up", (1.0, 1.0), instance="h:1", namespace="n", name="d-1"),
+        series("up", (1.0, 1.0), instance="h:2", namespace="n", name="d-2"),
+        series("m", (1.0, 3.0), instance="d-1", namespace="n", name="d-1"),
+        series("m", (1.0, 4.0), instance="d-2", namespace="other", name="d-2"),
+        series("m", (1.0, 5.0), instance="d-3", namespace="n", name="d-3"),
+    ])  # fmt: skip
+    assert [one.page(1.0).samples for one in found] == [
+        {'m{instance="d-1"}': 3.0}, {'m{instance="d-2",namespace="other"}': 4.0},
+    ]  # fmt: skip
+
+
+def test_what_may_be_of_two_targets_is_of_none():
+    found = targets([
+        *(series("up", (1.0, 1.0), instance=f"h:{n}", job="j") for n in (1, 2)),
+        series("m", (1.0, 3.0), instance="d-1", job="j"),
+    ])  # fmt: skip
+    assert [one.page(1.0).samples for one in found] == [{}, {}]
