@@ -20,6 +20,8 @@ from real_cluster import RealCluster
 
 from connectors.kubernetes.api import Api, ApiRefused
 from connectors.kubernetes.kinds import DEPLOYMENTS, LEASES, PODS
+from planner.core.role import Role
+from planner.journal import Journal
 
 PAGE = """\
 vllm:num_requests_running{{model_name="m"}} {running}
@@ -223,6 +225,22 @@ async def test_pods_are_found_in_a_prometheus_by_their_names(stage: Stage) -> No
         assert await stage.replicas() == 3
         scrapes.cancel()
     assert f'namespace="{stage.namespace}",pod=~"aggregated' in fake.asked[-1]
+
+
+async def test_a_new_planner_goes_on_from_what_the_last_one_knew(stage: Stage) -> None:
+    stage.waiting = 40
+    first = await stage.planner()
+    await stage.until(lambda count: count == 3)
+    await stage.told("decision id=5")
+    await asyncio.sleep(3)  # the Lease is renewed, with what is known by then
+    first.kill()
+    await stage.planner()
+    await stage.told("goes on from what another planner left", by=1)
+    await stage.told("decision id=1", by=1)
+    with Journal.read(stage.folder / "state-1" / "journal.sqlite") as journal:
+        (run,) = journal.runs()
+
+    assert run.initial_state.role(Role.AGGREGATED).needs  # what there was to stabilize
 
 
 async def test_a_deployment_that_is_not_there_is_told(stage: Stage) -> None:
