@@ -167,6 +167,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
 }
 
 
+PICTURES: Mapping[str, Callable[[], str]] = {"concepts/decision.svg": worked_example.picture}
+
+
 def current(text: str) -> str:
     """Return *text* with its generated parts as the code has them at this moment."""
     return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
@@ -178,6 +181,8 @@ def main() -> None:
         text = path.read_text()
         if (new := current(text)) != text:
             path.write_text(new)
+    for name, draw in PICTURES.items():
+        (DOCS / name).write_text(draw())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from planner.charts import Axis, Extras, Level, Series, Unit, steps
 from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
 from planner.core.demand import engine_share, ttft_slack
 from planner.core.explain import sentence
@@ -34,6 +35,8 @@ RUSH = (100,) * BURST_BINS + CALM[BURST_BINS:]
 RUSH_EVERY = 60
 """Intervals from one rush in a calm load to the next."""
 WAITING = 3500
+
+_DRAWN_SECONDS = 180.0
 
 Row = tuple[str, str, str]
 
@@ -212,6 +215,25 @@ def shrinking() -> str:
             shown += [f"{'':15}{step}" for step in steps[1:]]
         before = (reasons, decision.desired)
     return "```\n" + "".join(f"{line}\n" for line in shown) + "```\n"
+
+
+def picture() -> str:
+    """Return the same decisions as a chart: what decode was expected to need, and what it had."""
+    calm = [(at, decision) for at, decision in _calm() if at <= _DRAWN_SECONDS]
+    moments = [at for at, _ in calm]
+    needs = [decision.steps[0].inputs for _, decision in calm]
+    forecast = [need["forecast_replicas"] for need in needs]
+    headroom = [need["forecast_replicas"] * need["headroom"] for need in needs]
+    return steps(
+        [
+            Series(label="forecast", x=moments, y=forecast, is_dashed=True),
+            Series(label="times headroom", x=moments, y=headroom),
+            Series(label="decided", x=moments, y=[one.desired for _, one in calm]),
+        ],
+        Axis(label="time since the load fell", unit=Unit.SECONDS),
+        Axis(label="Decode replicas", low=0),
+        extras=Extras(levels=[Level(y=CONFIG.bounds[D].minimum, label="minimum")]),
+    )
 
 
 def _calm() -> Iterator[tuple[float, Decision]]:

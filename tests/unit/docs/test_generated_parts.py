@@ -24,6 +24,11 @@ def test_generated_parts_are_current(path: Path, generate: ModuleType) -> None:
     assert text == generate.current(text), "run: python docs/generate.py"
 
 
+def test_pictures_are_current(generate: ModuleType) -> None:
+    for name, draw in generate.PICTURES.items():
+        assert (DOCS / name).read_text() == draw(), "run: python docs/generate.py"
+
+
 def test_every_part_is_used_once(generate: ModuleType) -> None:
     used = [
         name
