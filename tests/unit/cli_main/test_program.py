@@ -1,5 +1,6 @@
 """The program around the commands: what it lists, what it exits with, what it says."""
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,6 +144,19 @@ def test_help_lists_every_command_and_imports_none() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_help_takes_less_than_a_third_of_a_second_of_cpu() -> None:
+    code = "from planner.cli.main import run; import sys; sys.argv[1:] = ['--help']; run()"
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    # The best of some: what else runs here slows CPUs down.
+    assert min(seconds() for _ in range(3)) < 0.3
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
