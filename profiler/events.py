@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from planner.core.profile import Parallelism
 from profiler.ports import EngineFacts
-from profiler.record import Ask, PointRecord
+from profiler.record import Ask, PointRecord, TransferRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,21 @@ class PointDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairStarting:
+    """Two engines were asked for, to see how fast KV moves between them."""
+
+    parallelism: Parallelism
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferDone:
+    """The way between two engines was measured or failed, or *resumed*: was in the store."""
+
+    record: TransferRecord
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDone:
     """All that one engine is measured at is behind it."""
 
@@ -76,6 +91,8 @@ Event = (
     | EngineFailed
     | PointStarting
     | PointDone
+    | PairStarting
+    | TransferDone
     | EngineDone
     | BudgetSpent
 )

@@ -1,11 +1,13 @@
 """From a sweep to its outcome: the profile, what it recommends, and what is missing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 from planner.core.profile import Kind, Profile
 from planner.errors import ProfileError
 from profiler.choose import Choice, choose
 from profiler.fit.engines import Assumed, FittedEngine, fit_engine
+from profiler.record import TransferRecord
 from profiler.sweep.result import Swept
 from profiler.target import Target
 
@@ -38,6 +40,8 @@ def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed)
 
     Raises ProfileError, with all failures in it, where no engine has points enough.
     """
+    rate = None if swept.transfer is None else swept.transfer.bytes_per_second
+    known = assumed if rate is None else replace(assumed, transfer_bytes_per_second=rate)
     engines: list[FittedEngine] = []
     failures: list[str] = []
     versions: list[str] = []
@@ -48,7 +52,7 @@ def outcome(swept: Swept, heading: Heading, target: Target, *, assumed: Assumed)
                 failures.append(f"{measured.parallelism}: not started, time was up")
             continue
         try:
-            engines.append(fit_engine(measured, assumed))
+            engines.append(fit_engine(measured, known))
         except ProfileError as error:
             failures.append(f"{measured.parallelism}: not in the profile: {error}")
         else:
@@ -87,6 +91,20 @@ def _assumptions(swept: Swept, assumed: Assumed) -> list[str]:
             f"KV bytes per token: {assumed.kv_bytes_per_token}, computed from the model's shape."
         )
     if any(found.transfer_bytes_per_second is None for found in facts):
-        rate = assumed.transfer_bytes_per_second / 1e9
-        notes.append(f"KV transfer rate: {rate:g} GB/s a GPU, assumed and not measured.")
+        notes.append(f"KV transfer rate: {_told(swept.transfer, assumed)}.")
     return notes
+
+
+def _told(transfer: TransferRecord | None, assumed: Assumed) -> str:
+    """Return how fast KV moves, and how that is known."""
+    rate = None if transfer is None else transfer.bytes_per_second
+    if transfer is None or rate is None:
+        why = "" if transfer is None else f": {transfer.parallelism}: {transfer.failure}"
+        known = assumed.transfer_bytes_per_second / 1e9
+        return f"{known:g} GB/s a GPU, assumed and not measured{why}"
+    prompts = transfer.samples
+    tokens = median(sample.tokens for sample in prompts)
+    return (
+        f"{rate / 1e9:.3g} GB/s a GPU, measured: the median of {len(prompts)} prompts of "
+        f"{tokens:g} tokens from one {transfer.parallelism} to another, by the receiver's clock"
+    )

@@ -3,5 +3,6 @@
 from profiler.live.by_aiperf import AiperfEngine
 from profiler.live.engine import LiveEngine
 from profiler.live.reading import EngineReading, ReadEngine
+from profiler.live.transfer import LivePair, Received
 
-__all__ = ["AiperfEngine", "EngineReading", "LiveEngine", "ReadEngine"]
+__all__ = ["AiperfEngine", "EngineReading", "LiveEngine", "LivePair", "ReadEngine", "Received"]

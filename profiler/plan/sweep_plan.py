@@ -15,6 +15,8 @@ from profiler.plan.memory import Verdict, verdict
 from profiler.plan.model import ModelShape
 from profiler.target import Target
 
+# Of prompts sent through it, and of ending it.
+_PAIR_SECONDS = 5.0
 _USUAL = Target(
     sla=Sla.parse("ttft=200ms,itl=20ms"), workload=Workload(rate_rps=0.0, isl=1000, osl=200)
 )
@@ -57,6 +59,8 @@ class SweepPlan:
     verdicts: tuple[Verdict, ...]
     """Every parallelism that was considered, with its arithmetic."""
     engines: tuple[PlannedEngine, ...]
+    pair: Parallelism | None = None
+    """Of the two engines between which KV is moved; None where two are not allowed."""
     left_out: dict[Parallelism, str] = field(default_factory=dict)
     """Why a parallelism that fits is not measured."""
     notes: tuple[str, ...] = ()
@@ -69,7 +73,18 @@ class SweepPlan:
     @property
     def seconds(self) -> float:
         """Estimated time of the whole sweep."""
-        return sum(engine.seconds for engine in self.engines)
+        return sum(engine.seconds for engine in self.engines) + self.pair_seconds
+
+    @property
+    def pair_seconds(self) -> float:
+        """Estimated time of the pair: two engines that start together."""
+        return _PAIR_SECONDS + self.engines[0].start_seconds if self.pair else 0.0
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that are taken at most at once."""
+        pair = 2 * self.pair.gpus if self.pair else 0
+        return max(pair, *(engine.parallelism.gpus for engine in self.engines))
 
 
 def plan_sweep(
@@ -120,7 +135,7 @@ def plan_sweep(
 
     engines = tuple(map(planned, fitting))
     whole = SweepPlan(model=model, gpu=gpu, verdicts=verdicts, engines=engines)
-    return _within(whole, limits)
+    return _with_pair(_within(whole, limits), limits)
 
 
 def candidates(max_gpus: int) -> tuple[Parallelism, ...]:
@@ -171,6 +186,12 @@ def _within(plan: SweepPlan, limits: Limits) -> SweepPlan:
         dropped = plan.engines[-1].parallelism
         why = {**plan.left_out, dropped: _exceeded(smaller, limits)}
         plan = replace(plan, engines=plan.engines[:-1], left_out=why)
+
+
+def _with_pair(plan: SweepPlan, limits: Limits) -> SweepPlan:
+    """Return *plan* with a pair of its smallest engines, if that is inside *limits*, too."""
+    more = replace(plan, pair=plan.engines[0].parallelism)
+    return plan if more.gpus > limits.max_gpus or _exceeded(more, limits) else more
 
 
 def _with_points(engine: PlannedEngine, points: int) -> PlannedEngine:

@@ -7,13 +7,15 @@ from pathlib import Path
 from planner.core.encoding import decoded, encoded
 from planner.errors import PlannerError
 from profiler.document import render
-from profiler.record import PointRecord, StartRecord
+from profiler.record import PointRecord, StartRecord, TransferRecord
 from profiler.store.keys import Key, Record
 
-_KINDS: dict[str, type[PointRecord] | type[StartRecord]] = {
+_KINDS: dict[str, type[Record]] = {
     "point": PointRecord,
     "start": StartRecord,
+    "transfer": TransferRecord,
 }
+_NAMES = {record: name for name, record in _KINDS.items()}
 
 
 class FileStore:
@@ -50,8 +52,7 @@ class FileStore:
 
     def put(self, key: Key, record: Record) -> None:
         """Keep *record*; raises PlannerError when the folder cannot be written."""
-        kind = "point" if isinstance(record, PointRecord) else "start"
-        document = {"kind": kind, "inputs": key.inputs, "record": encoded(record)}
+        document = {"kind": _NAMES[type(record)], "inputs": key.inputs, "record": encoded(record)}
         path = self._path(key)
         partial = path.with_suffix(".partial")
         try:

@@ -9,9 +9,9 @@ from typing import Protocol
 from planner.core.encoding import Plain, encoded
 from planner.core.profile import Parallelism
 from profiler.effort import Effort
-from profiler.record import Ask, PointRecord, StartRecord
+from profiler.record import Ask, PointRecord, StartRecord, TransferRecord
 
-Record = PointRecord | StartRecord
+Record = PointRecord | StartRecord | TransferRecord
 
 _FORMAT = 1
 _DIGITS = 16
@@ -46,6 +46,12 @@ class Store(Protocol):
 def start_key(identity: Mapping[str, str], parallelism: Parallelism) -> Key:
     """Return the key of how an engine started."""
     return Key(label=f"{parallelism}-start", inputs=_inputs(identity, parallelism, "start"))
+
+
+def transfer_key(identity: Mapping[str, str], parallelism: Parallelism, *, isl: int) -> Key:
+    """Return the key of how fast KV moves between two engines, in prompts of *isl* tokens."""
+    inputs = _inputs(identity, parallelism, f"transfer isl={isl}")
+    return Key(label=f"{parallelism}-transfer", inputs=inputs)
 
 
 def point_key(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from planner.core.profile import DecodePoint, Parallelism, PrefillPoint
 from profiler.ports import EngineFacts
-from profiler.record import PointRecord
+from profiler.record import PointRecord, TransferRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,13 @@ class MeasuredEngine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """All parallelisms of a sweep."""
+    """All parallelisms of a sweep, and how fast KV moves between two engines.
+
+    *transfer* is None where that was not to be measured, or the time was up.
+    """
 
     engines: tuple[MeasuredEngine, ...]
+    transfer: TransferRecord | None = None
 
     @property
     def is_partial(self) -> bool:

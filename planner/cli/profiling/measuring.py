@@ -11,10 +11,10 @@ from planner.cli.output import notice
 from planner.cli.profiling.found import Found
 from planner.cli.profiling.planned import summary
 from planner.cli.profiling.progress import Progress
+from planner.cli.profiling.rig import LocalRig
 from planner.cli.profiling.setting import Setting
 from planner.cli.profiling.wanted import Wanted
 from profiler.outcome import Heading, outcome
-from profiler.ports import Rig
 from profiler.store import FileStore
 from profiler.sweep.result import Swept
 from profiler.sweep.run import Sweep
@@ -34,7 +34,7 @@ class Keeping:
 
 
 async def measure(
-    setting: Setting, rig: Rig, wanted: Wanted, *, keeping: Keeping, stop: asyncio.Event
+    setting: Setting, rig: LocalRig, wanted: Wanted, *, keeping: Keeping, stop: asyncio.Event
 ) -> Found:
     """Return what the engines of *setting* came to.
 
@@ -50,6 +50,7 @@ async def measure(
             clock=time.monotonic,
             budget_seconds=wanted.budget_seconds,
             retry_failed=keeping.retry_failed,
+            pairs=None if setting.plan.pair is None else rig,
         )
         swept = await unless(stop, sweep.run(setting.plan.engines))
     if swept is None:

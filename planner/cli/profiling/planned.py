@@ -35,6 +35,8 @@ def print_plan(setting: Setting, *, output: str) -> None:
         ["parallelism", "GPUs", "prefill points", "decode points", "about"],
         [_row(engine) for engine in plan.engines],
     )
+    if plan.pair is not None:
+        print_line(f"and KV from one {plan.pair} to another, about {_seconds(plan.pair_seconds)}")
     for parallelism, why in plan.left_out.items():
         print_line(f"{parallelism} is left out: {why}")
     for note in plan.notes:
@@ -46,11 +48,11 @@ def summary(setting: Setting) -> str:
     """Return the plan in one line."""
     plan = setting.plan
     engines = len(plan.engines)
-    most = max(engine.parallelism.gpus for engine in plan.engines)
+    most = plan.gpus
     return (
         f"{plan.points} points of {engines} engine{'s' if engines > 1 else ''} one after the other,"
         f" on at most {most} GPU{'s' if most > 1 else ''}, about "
-        f"{format_duration(round(plan.seconds))} (an estimate)"
+        f"{_seconds(plan.seconds)} (an estimate)"
     )
 
 
@@ -71,8 +73,12 @@ def _row(engine: PlannedEngine) -> list[Cell]:
         engine.parallelism.gpus,
         engine.effort.prefill_points,
         engine.effort.decode_points,
-        format_duration(round(engine.seconds)),
+        _seconds(engine.seconds),
     ]
+
+
+def _seconds(seconds: float) -> str:
+    return format_duration(round(seconds))
 
 
 def _document(setting: Setting) -> dict[str, object]:
@@ -93,6 +99,7 @@ def _document(setting: Setting) -> dict[str, object]:
             }
             for engine in plan.engines
         ],
+        "pair": None if plan.pair is None else str(plan.pair),
         "memory": None if setting.simulated else [_memory_document(v) for v in plan.verdicts],
         "left_out": {str(parallelism): why for parallelism, why in plan.left_out.items()},
         "notes": list(plan.notes),

@@ -2,6 +2,7 @@
 
 import sys
 from functools import singledispatchmethod
+from statistics import median
 
 import click
 
@@ -14,10 +15,12 @@ from profiler.events import (
     EngineReady,
     EngineStarting,
     Event,
+    PairStarting,
     PointDone,
     PointStarting,
+    TransferDone,
 )
-from profiler.record import PointRecord
+from profiler.record import PointRecord, TransferRecord
 
 _BAR = 24
 
@@ -82,6 +85,15 @@ class Progress:
         self._tell(f"{described(event.record)}{told}", lasting=True, counted=True)
 
     @_show.register
+    def _(self, event: PairStarting) -> None:
+        self._tell(f"{event.parallelism}: starting two engines", lasting=False)
+
+    @_show.register
+    def _(self, event: TransferDone) -> None:
+        told = " (kept from an earlier run)" if event.resumed else ""
+        self._tell(f"{transferred(event.record)}{told}", lasting=True)
+
+    @_show.register
     def _(self, event: BudgetSpent) -> None:
         self._tell(f"{event.parallelism}: the time is up", lasting=True)
 
@@ -119,6 +131,15 @@ def described(record: PointRecord) -> str:
         f"{what}: itl {point.itl_seconds * 1e3:.4g}ms{repeats},"
         f" held {point.batch:.4g} with {point.kv_tokens:.0f} tokens"
     )
+
+
+def transferred(record: TransferRecord) -> str:
+    """Return how fast KV moved between two engines, in one line."""
+    what, rate = f"{record.parallelism} to {record.parallelism}", record.bytes_per_second
+    if rate is None:
+        return f"{what}: KV transfer not measured: {record.failure}"
+    middle = median(sample.seconds for sample in record.samples)
+    return f"{what}: KV of a prompt {middle * 1e3:.4g}ms, {rate / 1e9:.3g} GB/s a GPU"
 
 
 def _columns() -> int:

@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from planner.cli.local.engines import VLLM, visible_gpus
 from planner.cli.local.processes import launched
 from planner.cli.profiling.deployment import deployed
 from planner.cli.profiling.engines import EngineKind
 from planner.cli.profiling.told import asking
 from planner.core.profile import Parallelism
+from planner.core.role import Role
 from planner.errors import ConfigError
-from profiler.live import AiperfEngine, LiveEngine
+from profiler.live import AiperfEngine, LiveEngine, LivePair
 from profiler.loadgen import Client, Prompts
 from profiler.loadgen.aiperf import Aiperf
-from profiler.ports import RunningEngine
+from profiler.ports import RunningEngine, RunningPair
 
 _SEED = 20_240_601
 
@@ -66,7 +68,7 @@ class LocalRig:
                 yield LiveEngine(
                     facts,
                     client=client,
-                    prompts=Prompts(self._kind.model_name, seed=_SEED),
+                    prompts=self._prompts(),
                     read=told.read,
                     patience=self._sample_seconds,
                 )
@@ -77,6 +79,25 @@ class LocalRig:
                     read=told.read,
                     differs=self.differences.append,
                 )
+
+    @asynccontextmanager
+    async def pair(self, parallelism: Parallelism) -> AsyncIterator[RunningPair]:
+        """Start two engines; see `profiler.ports.PairRig`."""
+        async with (
+            deployed(
+                self._kind,
+                parallelism,
+                roles=(Role.PREFILL, Role.DECODE),
+                gpus=visible_gpus(VLLM) if self._has_gpu else (),
+                timeout=self._start_seconds,
+            ) as deployment,
+            asking(deployment, Role.DECODE) as told,
+            Client(deployment.spec.frontend_url, timeout=self._sample_seconds) as client,
+        ):
+            yield LivePair(client=client, prompts=self._prompts(), read=told.received)
+
+    def _prompts(self) -> Prompts:
+        return Prompts(self._kind.model_name, seed=_SEED)
 
     def _command(self, url: str, program: Path) -> Aiperf:
         return Aiperf(

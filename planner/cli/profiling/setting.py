@@ -67,7 +67,8 @@ def _simulated(given: Mapping[str, Any], wanted: Wanted) -> Setting:
     plan = plan_sweep(
         _shape(truth, gpu),
         gpu,
-        replace(_limits(wanted, most), parallelisms=chosen),
+        # Two engines may serve together where nobody counts the GPUs that they are simulated on.
+        replace(_limits(wanted, wanted.max_gpus or 2 * most), parallelisms=chosen),
         effort=_effort(given),
         target=wanted.target,
         settings=Settings(

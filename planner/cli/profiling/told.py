@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from planner.cli.profiling.deployment import Deployed
 from planner.cli.profiling.engines import NAMESPACE
 from planner.core.observation import StepSums
+from planner.core.role import Role
 from planner.sources import load
 from planner.sources.exposition import Page, parse
 from planner.sources.pages import PageReader
-from profiler.live import EngineReading
+from profiler.live import EngineReading, Received
 from profiler.ports import EngineFacts, MeasuringFailed
 from runtime.discovery.open import open_store
 from runtime.errors import RuntimeFault
@@ -24,6 +25,13 @@ _MEBIBYTE = 2**20
 _RUNNING = f"{load.PREFIX}requests_running"
 _WAITING = f"{load.PREFIX}requests_waiting"
 _SECONDS = f"{load.PREFIX}step_seconds_sum"
+_RECEIVED = {
+    "transfers": f"{load.PREFIX}kv_transfers_received_total",
+    "failed": f"{load.PREFIX}kv_transfers_failed_total",
+    "tokens": f"{load.PREFIX}kv_received_tokens_total",
+    "bytes": f"{load.PREFIX}kv_received_bytes_total",
+    "seconds": f"{load.PREFIX}kv_receive_seconds_total",
+}
 _SUMS = {
     "steps": f"{load.PREFIX}step_seconds_count",
     "prefill_steps": f"{load.PREFIX}prefill_steps_total",
@@ -35,28 +43,41 @@ _SUMS = {
 
 
 class Told:
-    """Asks the one engine of a deployment."""
+    """Asks the one engine of *role* in a deployment."""
 
-    def __init__(self, store: Store, pages: PageReader) -> None:
+    def __init__(self, store: Store, pages: PageReader, *, role: Role) -> None:
         self._store = store
         self._pages = pages
+        self._role = role
         self._url: str | None = None
 
     async def read(self) -> EngineReading:
         """Return the engine now. Raises MeasuringFailed when it does not answer."""
-        if self._url is None:
-            self._url = str((await self._record()).metadata["metrics_url"])
-        texts = await self._pages.read([self._url])
-        if self._url not in texts:
-            self._url = None  # it may have been started again, elsewhere
-            raise MeasuringFailed("the engine does not answer: it ended, or hangs")
-        page = parse(texts[self._url], load.PREFIX)
+        page = await self._page()
         return EngineReading(
             running=_count(page, _RUNNING),
             waiting=_count(page, _WAITING),
             in_flight=_count(page, load.IN_FLIGHT),
             sums=_sums(page),
         )
+
+    async def received(self) -> Received:
+        """Return what came to the engine by now. Raises MeasuringFailed when it does not tell."""
+        page = await self._page()
+        counts = {name: page.total(series) for name, series in _RECEIVED.items()}
+        known = {name: count for name, count in counts.items() if count is not None}
+        if len(known) < len(_RECEIVED):
+            raise MeasuringFailed("the engine does not tell how its KV comes")
+        return Received(**known)
+
+    async def _page(self) -> Page:
+        if self._url is None:
+            self._url = str((await self._record()).metadata["metrics_url"])
+        texts = await self._pages.read([self._url])
+        if self._url not in texts:
+            self._url = None  # it may have been started again, elsewhere
+            raise MeasuringFailed("the engine does not answer: it ended, or hangs")
+        return parse(texts[self._url], load.PREFIX)
 
     async def facts(self, deployment: Deployed, *, version: str, has_gpu: bool) -> EngineFacts:
         """Return what the engine is. Raises MeasuringFailed without its capacity and limits."""
@@ -76,7 +97,7 @@ class Told:
         )
 
     async def _record(self) -> InstanceRecord:
-        return decode_record(await self._only(f"instances/{NAMESPACE}/aggregated/"))
+        return decode_record(await self._only(f"instances/{NAMESPACE}/{self._role}/"))
 
     async def _entry(self) -> ModelEntry:
         return decode_entry(await self._only(models_prefix(NAMESPACE)))
@@ -96,15 +117,15 @@ class Told:
 
 
 @asynccontextmanager
-async def asking(deployment: Deployed) -> AsyncIterator[Told]:
-    """Yield what asks the engine of *deployment*. Raises MeasuringFailed without discovery."""
+async def asking(deployment: Deployed, role: Role = Role.AGGREGATED) -> AsyncIterator[Told]:
+    """Yield what asks the engine of *role*. Raises MeasuringFailed without discovery."""
     try:
         store = await open_store(deployment.spec.store_url)
     except RuntimeFault as error:
         raise MeasuringFailed(f"discovery: {error}") from error
     pages = PageReader(timeout=_TIMEOUT)
     try:
-        yield Told(store, pages)
+        yield Told(store, pages, role=role)
     finally:
         await pages.close()
         await store.close()

@@ -156,13 +156,32 @@ def test_a_plan_never_asks_for_more_gpus_than_allowed():
     plan = plan_sweep(shape(LLAMA_8B), find_gpu("h200"), Limits(max_gpus=4))
     assert [str(engine.parallelism) for engine in plan.engines] == ["tp1", "tp2", "tp4"]
     assert plan.points == 30
-    assert plan.seconds == pytest.approx(sum(engine.seconds for engine in plan.engines))
+    assert plan.gpus == 4
+    engines = sum(engine.seconds for engine in plan.engines)
+    assert plan.seconds == pytest.approx(engines + plan.pair_seconds)
     with pytest.raises(ConfigError, match="8 GPUs, 4 are allowed"):
         plan_sweep(
             shape(LLAMA_8B),
             find_gpu("h200"),
             Limits(max_gpus=4, parallelisms=(Parallelism(tp=8),)),
         )
+
+
+PAIRS = [
+    pytest.param(Limits(max_gpus=2), "tp1", id="two of one GPU"),
+    pytest.param(Limits(max_gpus=1), None, id="no GPU for a second"),
+    pytest.param(Limits(max_gpus=4, parallelisms=(Parallelism(tp=4),)), None, id="large engines"),
+    pytest.param(Limits(max_gpus=8, parallelisms=(Parallelism(tp=4),)), "tp4", id="room for two"),
+    pytest.param(Limits(max_gpus=2, budget_seconds=1.0), None, id="no time"),
+]
+
+
+@pytest.mark.parametrize(("limits", "pair"), PAIRS)
+def test_a_pair_is_planned_where_gpus_and_time_allow_one(limits, pair):
+    plan = plan_sweep(shape(LLAMA_8B), find_gpu("h200"), limits)
+    assert (None if plan.pair is None else str(plan.pair)) == pair
+    assert (plan.pair_seconds > 0) is (pair is not None)
+    assert plan.gpus <= limits.max_gpus
 
 
 def test_stages_are_planned_only_where_nothing_fits_without():
