@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _NOT_HERE = (
     'component="aggregated"',
     'planner_acts{namespace=~".*"} == 0',
 )
+# The profile has no price of a GPU, so this is not a number.
+_UNPRICED = "planner_cost_per_hour"
 # Whether there is any depends on the moment.
 _PERHAPS = "annotation "
 
@@ -98,12 +101,14 @@ def _is_away(expression: str) -> bool:
 
 
 async def _all_have_figures(prometheus: Prometheus, asked: Mapping[str, str]) -> None:
+    """Wait until all that is *asked* comes to numbers."""
     missing = dict(asked)
     try:
         async with asyncio.timeout(_SECONDS / 2):
             while missing:
                 for whose, expression in list(missing.items()):
-                    if await prometheus.query(expression):
+                    found = await prometheus.query(expression)
+                    if any(_UNPRICED in expression or not isnan(one.value) for one in found):
                         del missing[whose]
                 await asyncio.sleep(0.5)
     except TimeoutError:
