@@ -13,10 +13,11 @@ from pathlib import Path
 from planner.core.role import Role
 from workers.control import LOOPBACK
 from workers.options import WorkerOptions
-from workers.vllm import parent
+from workers.vllm import parent, progress_thread
 
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _SIDE_PORTS = 12_000
+_REST_MS = "5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ def variables(
     if options.role is not Role.AGGREGATED:
         chosen["VLLM_NIXL_SIDE_CHANNEL_HOST"] = options.host
         chosen["VLLM_NIXL_SIDE_CHANNEL_PORT"] = str(side_port)
+        if device.is_cpu:
+            chosen[progress_thread.VARIABLE] = _REST_MS
     if options.host in LOOPBACK:
         chosen["GLOO_SOCKET_IFNAME"] = "lo"
         if device.is_cpu:

