@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
-from runtime.errors import MessagingUnavailable
+from runtime.errors import RuntimeFault
 from runtime.kv_events.ledger import BlockLedger
 from runtime.kv_events.messages import (
     Event,
@@ -99,8 +99,9 @@ class KvPublisher:
         try:
             for message in messages:
                 await self._plane.publish(self._subject, message)
-        except MessagingUnavailable as error:
-            log.debug("kv events not told subject=%s reason=%s", self._subject, error)
+        except RuntimeFault as fault:
+            level = logging.DEBUG if fault.retryable else logging.WARNING
+            log.log(level, "kv events not told subject=%s reason=%s", self._subject, fault)
 
     def _messages(self) -> Iterator[bytes]:
         news, is_asked = self._ledger.news(), self._is_asked

@@ -134,6 +134,21 @@ async def test_a_plane_that_was_away_is_made_up_for(make, client, deployment):
     await until(lambda: known(client, 1) == 10)
 
 
+async def test_what_cannot_be_told_is_told_later(make, client, deployment, monkeypatch, caplog):
+    worker = await make(1)
+    await until(lambda: client._strategy._known.tells(1))
+
+    def refuse(*_message) -> None:
+        raise InvalidRequest("too large")
+
+    publish = deployment.exchange.publish
+    monkeypatch.setattr(deployment.exchange, "publish", refuse)
+    worker.ledger.store(block_hashes(PROMPT, SIZE))
+    await until(lambda: "too large" in caplog.text)
+    monkeypatch.setattr(deployment.exchange, "publish", publish)
+    await until(lambda: known(client, 1) == 10)
+
+
 async def test_a_worker_that_left_is_forgotten(make, client, deployment):
     worker = await make(1)
     worker.ledger.store(block_hashes(PROMPT, SIZE))

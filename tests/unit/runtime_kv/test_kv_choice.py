@@ -57,13 +57,12 @@ def test_the_worker_with_the_longest_beginning_is_taken():
 
 
 def test_load_outweighs_a_cache_once_it_is_more_than_the_cache_saves():
-    router = make()
+    router = make(overlap_weight=1.0)
     tell(router, 1, PROMPT[:20])
     tell(router, 2)
     taken = [router.place(PAIR, [*PROMPT[:20], *range(100 * n, 100 * n + 20)]) for n in range(1, 4)]
-    # 1st: 20 to compute and 40 in use on 1, against 40 and 40 on 2. 2nd: 40 and 60 against 40 and
-    # 40: to 2. 3rd: the beginning is in use on both, and 1 has it cached: 40 and 60 against 60 + 20
-    # (what 2 is computing) and 60.
+    # To compute and in use, 1st: 20 + 40 on worker 1, 40 + 40 on worker 2. 2nd: 40 + 60, 40 + 40.
+    # 3rd: 40 + 60, 80 + 60, as the beginning is in use on both and known to be cached on 1 alone.
     assert [one.record.instance_id for one in taken] == [1, 2, 1]
     for one in taken:
         one.end()
