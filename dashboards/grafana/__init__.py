@@ -6,13 +6,15 @@ Each module has the panels of one dashboard; `panels` and `layout` turn them int
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.grafana import decisions, fleet, runtime
+from dashboards.grafana.decisions import DASHBOARD as DECISIONS
+from dashboards.grafana.fleet import DASHBOARD as FLEET
 from dashboards.grafana.layout import document
+from dashboards.grafana.runtime import DASHBOARD as RUNTIME
 
 DASHBOARDS = {
-    "planner-fleet": fleet.DASHBOARD,
-    "planner-decisions": decisions.DASHBOARD,
-    "planner-runtime": runtime.DASHBOARD,
+    "planner-fleet": FLEET,
+    "planner-decisions": DECISIONS,
+    "planner-runtime": RUNTIME,
 }
 """By the name of the file, which is also their address in Grafana."""
 
