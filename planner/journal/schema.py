@@ -108,6 +108,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # A killed process loses nothing; a power cut may lose the last seconds, and harms no file.
     connection.execute("PRAGMA synchronous = NORMAL")
+    # A writer appends: pages kept by the megabyte are only memory, in each of many journals.
+    connection.execute("PRAGMA cache_size = -128")
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
