@@ -1,10 +1,10 @@
 """Decisions: why there are so many replicas, and how good forecasts and corrections are."""
 
 from dashboards.grafana.layout import Dashboard, Section
-from dashboards.grafana.panels import ROLES, Colour, Kind, Panel, Query
+from dashboards.grafana.panels import ROLES, Colour, Kind, Panel, Query, chosen
 
-_OF_ROLE = '{namespace=~"$namespace",role=~"$role"}'
-_OF_NAMESPACE = '{namespace=~"$namespace"}'
+_OF_ROLE = chosen("namespace", "role")
+_OF_NAMESPACE = chosen("namespace")
 _PLANNER = "{{namespace}} {{deployment}}"
 _NO_PLANNER = " Empty without a planner: is its --metrics-port set, and scraped?"
 
@@ -25,19 +25,24 @@ FAMILIES = {
 
 
 def _steps(reasons: tuple[str, ...]) -> str:
-    labels = f'{_OF_ROLE[:-1]},reason=~"{"|".join(reasons)}"}}'
+    labels = chosen("namespace", "role", also=f'reason=~"{"|".join(reasons)}"')
     return f"60 * sum by (namespace) (rate(planner_decisions_total{labels}[$__rate_interval]))"
 
 
 def _each_role(metric: str) -> list[Query]:
     return [
         Query(
-            expr=f'{metric}{_OF_ROLE[:-1]},role="{role}"}}',
+            expr=metric + chosen("namespace", "role", also=f'role="{role}"'),
             legend=f"{role} {_PLANNER}",
             colour=colour,
         )
         for role, colour in ROLES.items()
     ]
+
+
+def _scalings(outcome: str) -> str:
+    labels = chosen("namespace", also=f'outcome="{outcome}"')
+    return f"60 * sum by (namespace) (rate(planner_scalings_total{labels}[$__rate_interval]))"
 
 
 _REASONS = Section(
@@ -100,8 +105,7 @@ _REASONS = Section(
             unit="cpm",
             queries=[
                 Query(
-                    expr="60 * sum by (namespace) (rate(planner_scalings_total"
-                    f'{{namespace=~"$namespace",outcome="{outcome}"}}[$__rate_interval]))',
+                    expr=_scalings(outcome),
                     legend=f"{outcome} {{{{namespace}}}}",
                     colour=colour,
                 )

@@ -1,10 +1,11 @@
 """Fleet: is the SLA met, with how many replicas and GPUs, and at what cost."""
 
 from dashboards.grafana.layout import Dashboard, Section
-from dashboards.grafana.panels import Colour, Kind, Panel, Query
+from dashboards.grafana.panels import Colour, Kind, Panel, Query, chosen
 
-_OF_MODEL = '{namespace=~"$namespace",model=~"$model"}'
-_OF_NAMESPACE = '{namespace=~"$namespace"}'
+_OF_MODEL = chosen("namespace", "model")
+_OF_NAMESPACE = chosen("namespace")
+_FIRING = chosen("namespace", also='alertname=~"Planner.*",alertstate="firing"')
 _BY = "{{namespace}} {{model}}"
 _NO_REQUESTS = " Empty while no request ends."
 _NO_PLANNER = " Empty without a planner: is its --metrics-port set, and scraped?"
@@ -96,8 +97,7 @@ _SLA = Section(
             "Alerts that fire",
             "Of deploy/prometheus/rules/alerts.yml. 0 is good, if the rules are loaded.",
             "none",
-            f'count(ALERTS{{alertname=~"Planner.*",alertstate="firing",{_OF_NAMESPACE[1:-1]}}})'
-            " or vector(0)",
+            f"count(ALERTS{_FIRING}) or vector(0)",
             legend="firing",
             steps=((None, Colour.BLUE), (1.0, Colour.VERMILLION)),
         ),
@@ -160,10 +160,8 @@ _SLA = Section(
 
 
 def _replicas(state: str) -> str:
-    return (
-        f"namespace_deployment_role:planner_{state}_replicas:max"
-        '{namespace=~"$namespace",role=~"$role"}'
-    )
+    of_role = chosen("namespace", "role")
+    return f"namespace_deployment_role:planner_{state}_replicas:max{of_role}"
 
 
 _REPLICAS = Section(
@@ -202,7 +200,7 @@ _REPLICAS = Section(
 
 
 def _gpus(fleet: str) -> str:
-    labels = f'{{namespace=~"$namespace",fleet="{fleet}"}}'
+    labels = chosen("namespace", also=f'fleet="{fleet}"')
     return f"sum by (namespace) (namespace_deployment_fleet:planner_gpus:max{labels})"
 
 

@@ -25,6 +25,12 @@ ROLES = {"prefill": Colour.ORANGE, "decode": Colour.BLUE, "aggregated": Colour.G
 """The colour of each role."""
 
 
+def chosen(*variables: str, also: str = "") -> str:
+    """Return the selector of what *variables* at the top choose, and of *also*."""
+    matchers = [f'{name}=~"${name}"' for name in variables]
+    return f"{{{','.join([*matchers, *filter(None, [also])])}}}"
+
+
 class Kind(StrEnum):
     """Grafana's name of a visualization."""
 

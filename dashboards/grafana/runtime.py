@@ -1,20 +1,25 @@
 """Runtime: what waits and runs inside the deployment, and what its engines compute."""
 
 from dashboards.grafana.layout import Dashboard, Section
-from dashboards.grafana.panels import ROLES, Colour, Panel, Query
+from dashboards.grafana.panels import ROLES, Colour, Panel, Query, chosen
 
-_OF_MODEL = '{namespace=~"$namespace",model=~"$model"}'
+_OF_MODEL = chosen("namespace", "model")
 _BY_MODEL = "{{namespace}} {{model}}"
 _NO_WORKERS = " Empty where workers are not scraped: see the planner's /targets."
 
 
 def _of(role: str) -> str:
     """Return the labels of a role's workers, if it is one of those that are chosen."""
-    return f'{_OF_MODEL[:-1]},component=~"$role",component="{role}"}}'
+    return chosen("namespace", "model", also=f'component=~"$role",component="{role}"')
+
+
+def _any_of(role: str) -> str:
+    """Return the same of targets, which have no model."""
+    return chosen("namespace", also=f'component=~"$role",component="{role}"')
 
 
 def _with(label: str, value: str) -> str:
-    return f'{_OF_MODEL[:-1]},{label}="{value}"}}'
+    return chosen("namespace", "model", also=f'{label}="{value}"')
 
 
 def _each_role(expr: str) -> list[Query]:
@@ -254,8 +259,7 @@ _ENGINES = Section(
             is_stepped=True,
             queries=[
                 Query(
-                    expr=f'count by (namespace) (up{{namespace=~"$namespace",component=~"$role",'
-                    f'component="{role}"}} == 1)',
+                    expr=f"count by (namespace) (up{_any_of(role)} == 1)",
                     legend=f"{role} {{{{namespace}}}}",
                     colour=colour,
                 )
