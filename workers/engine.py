@@ -121,6 +121,10 @@ class Engine(Protocol):
         """Compute the prompt's KV and say where it is. Raises InvalidRequest, Cancelled."""
         ...
 
+    async def release(self, transfer: dict[str, Any]) -> None:
+        """Let go of the KV of a prefill, made here or elsewhere, that nobody will fetch."""
+        ...
+
     async def abort(self, request_id: str) -> None:
         """End a request and free what it holds; one that is not there is fine."""
         ...

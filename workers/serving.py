@@ -42,6 +42,9 @@ class Serving:
             routed = await self._routed(request, context)
             if routed is None:
                 return
+            if context.is_stopped:  # before the engine knew the request, so nothing was aborted
+                await self._forgo(routed)
+                return
             is_remote: bool | None = self._count(routed)
             async with aclosing(self._engine.generate(routed)) as deltas:
                 async for delta in deltas:
@@ -80,6 +83,11 @@ class Serving:
             unfollow()
             routing.cancel()
             await asyncio.wait({routing})
+
+    async def _forgo(self, request: GenerateRequest) -> None:
+        """Let go of the KV that was made elsewhere for *request*, if it was."""
+        if request.transfer is not None:
+            await self._engine.release(request.transfer)
 
     def _count(self, request: GenerateRequest) -> bool:
         """Return whether the prompt was prefilled elsewhere, and count it if not."""

@@ -153,7 +153,7 @@ class PrefillDelivery:
         except Exception as error:
             await self._fail(stream, error)
         else:
-            await self._conclude(caller, stream)
+            await self._conclude(caller, stream, result)
 
     async def _prefill(self, item: RemotePrefillRequest, caller: _Caller) -> Prefilled | None:
         """Return the result, or None when nobody waits for it any more."""
@@ -168,14 +168,21 @@ class PrefillDelivery:
             await asyncio.wait({task})
         return None if task.cancelled() else task.result()
 
-    async def _conclude(self, caller: _Caller, stream: OutboundStream) -> None:
-        """Acknowledge what arrived and what nobody wants; the rest was cut off on its way."""
-        wanted = not caller.has_result and not stream.is_connected
+    async def _conclude(
+        self, caller: _Caller, stream: OutboundStream, result: Prefilled | None
+    ) -> None:
+        """Acknowledge what arrived and what nobody wants; the rest was cut off on its way.
+
+        What was cut off may have arrived all the same, so only what nobody wants is released.
+        """
+        was_cut_off = not caller.has_result and not stream.is_connected
         stream.finish()
-        if wanted:
+        if was_cut_off:
             await self._delivery.retry()
-        else:
-            await self._delivery.ack()
+            return
+        await self._delivery.ack()
+        if result is not None and not caller.has_result:
+            await self._with.engine.release(result.transfer)
 
     async def _fail(self, stream: OutboundStream, error: Exception) -> None:
         """Let another attempt be made, or give up after the last."""

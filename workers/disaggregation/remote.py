@@ -32,17 +32,15 @@ class Outcome(StrEnum):
 
 
 class _Answer:
-    """A sink for the one result. Asking the worker to stop tells it that the result is here."""
+    """A sink for the one result."""
 
     def __init__(self) -> None:
         self.result: asyncio.Future[Prefilled] = asyncio.get_running_loop().create_future()
         self.result.add_done_callback(_look)
-        self.received: Callable[[], None] = lambda: None
 
     def on_data(self, body: bytes) -> None:
         if not self.result.done():
             self.result.set_result(decode_result(body))
-        self.received()
 
     def on_end(self, fault: RuntimeFault | None) -> None:
         if not self.result.done():
@@ -101,13 +99,14 @@ class RemotePrefill:
     async def _await_result(self, request: GenerateRequest) -> Prefilled:
         answer = _Answer()
         stream = self._streams.expect(answer, reattach=True)
-        answer.received = stream.stop
         item = RemotePrefillRequest(request=request, reply=self._streams.address, stream=stream.id)
         try:
             async with asyncio.timeout(self._time_limit):
                 await self._queue.push(encode(item), item_id=f"{stream.id:x}")
                 await self._wait(answer.result, stream)
-                return answer.result.result()
+                result = answer.result.result()
+                stream.stop()  # tells the worker that its KV is wanted; without it the KV is freed
+                return result
         finally:
             stream.discard()
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -130,6 +131,9 @@ class SimulatedEngine:
         kv_bytes = tokens * self._model.limits.kv_bytes_per_token
         transfer = {"engine": "simulated", "tokens": tokens, "bytes": kv_bytes}
         return Prefilled(transfer=transfer, cached_tokens=cached_tokens)
+
+    async def release(self, transfer: dict[str, Any]) -> None:
+        """Nothing is held for others: only the time of a transfer is real."""
 
     async def abort(self, request_id: str) -> None:
         """End a request; its reader gets what is done and no finish reason."""

@@ -20,6 +20,7 @@ from workers.options import (
     read_options,
 )
 from workers.vllm.environment import Device
+from workers.vllm.lease import EXTENSION
 
 _OURS = {
     "--model": "--model",
@@ -74,6 +75,7 @@ def engine_flags(settings: Settings, device: Device, *, events: str | None) -> l
     transfer, flags = apart(settings.flags, {"--kv-transfer-config"})
     made = [
         *(["--enforce-eager", f"--kv-cache-memory-bytes={_CPU_KV_BYTES}"] if device.is_cpu else []),
+        *([f"--worker-extension-cls={EXTENSION}"] if options.role is Role.PREFILL else []),
         *flags,
         f"--model={options.model}",
         f"--served-model-name={options.model_name}",

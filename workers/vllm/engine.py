@@ -60,6 +60,13 @@ class Llm(Protocol):
         """End a request with the finish `ABORTED`; one that is not there is fine."""
         ...
 
+    async def release(self, transfer: dict[str, Any]) -> None:
+        """Let go of KV that was prefilled here or elsewhere and is not fetched.
+
+        Raises RuntimeFault.
+        """
+        ...
+
     @property
     def why_awake(self) -> str | None:
         """Why it can never sleep, or None if it can."""
@@ -133,7 +140,7 @@ class VllmEngine:
         return len(token_ids) - self._index.cached(token_ids)
 
     async def reserve(self, request: GenerateRequest) -> None:
-        """Check that the prompt can ever fit: vLLM takes KV blocks when it schedules a request.
+        """Check that the request can be served: vLLM takes KV blocks when it schedules one.
 
         One whose prefill is done elsewhere keeps its blocks there until there is room here.
         """
@@ -141,12 +148,16 @@ class VllmEngine:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[TokenDelta, None]:
         """Yield tokens as they come; a KV transfer that fails is made up for by a prefill."""
+        request = self._with_usable_transfer(request)
         if request.resumed >= request.sampling.max_tokens:
+            await self._forgo(request)
             yield TokenDelta(token_ids=[], finish_reason=FinishReason.LENGTH)
             return
-        self._check(request)
-        check_extras(request.sampling, self.capacity.extras)
-        request = self._with_usable_transfer(request)
+        try:
+            self._check(request)
+        except InvalidRequest:
+            await self._forgo(request)
+            raise
         if request.transfer is None:
             made = self._pieces(request, sampling_arguments(request))
         else:
@@ -166,7 +177,7 @@ class VllmEngine:
 
     async def prefill(self, request: GenerateRequest) -> Prefilled:
         """Compute the prompt's KV; vLLM holds it for the engine that fetches it, for a while."""
-        self._check(request)
+        self._check_length(request)
         async with aclosing(self._pieces(request, PREFILL)) as pieces:
             async for piece in pieces:
                 if piece.finish == ABORTED:
@@ -177,6 +188,11 @@ class VllmEngine:
             else:
                 raise RuntimeFault("vLLM told no place of the KV: is it started as prefill?")
         raise Cancelled(f"request {request.request_id} was aborted")
+
+    async def release(self, transfer: dict[str, Any]) -> None:
+        """Let go of KV that nobody fetches: vLLM would hold it for its lease, and not rest."""
+        if is_usable(transfer):
+            await self._loaded.release(transfer)
 
     async def abort(self, request_id: str) -> None:
         """End a request; its reader gets no finish reason."""
@@ -261,7 +277,16 @@ class VllmEngine:
         """Return the request's priority; one that serves by arrival still prefills for others."""
         return request.sampling.priority if PRIORITY in self.capacity.extras else 0
 
+    async def _forgo(self, request: GenerateRequest) -> None:
+        if request.transfer is not None:
+            await self.release(request.transfer)
+
     def _check(self, request: GenerateRequest) -> None:
+        """Raise InvalidRequest for what this engine cannot do."""
+        self._check_length(request)
+        check_extras(request.sampling, self.capacity.extras)
+
+    def _check_length(self, request: GenerateRequest) -> None:
         """Raise InvalidRequest for a prompt that leaves no room for a token."""
         length, longest = len(request.token_ids), self.capacity.context_length
         if length >= longest:

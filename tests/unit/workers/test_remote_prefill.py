@@ -28,6 +28,10 @@ class FakeEngine:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failures: list[Exception] = []
+        self.released: list[dict[str, object]] = []
+
+    async def release(self, transfer: dict[str, object]) -> None:
+        self.released.append(transfer)
 
     async def prefill(self, request: GenerateRequest) -> Prefilled:
         self.started.append(request.request_id)
@@ -115,11 +119,13 @@ def request(name: str = "r", tokens: int = 100) -> GenerateRequest:
 
 
 async def test_the_result_comes_back_and_is_acknowledged(bench, until):
-    bench.worker(FakeEngine())
+    engine = FakeEngine()
+    bench.worker(engine)
     result = await bench.decode().prefill(request())
     assert result == Prefilled(transfer={"length": 100}, cached_tokens=16)
     await until(lambda: bench.backend.size() == 0)
     assert bench.outcomes == {Outcome.DONE: 1}
+    assert engine.released == []
 
 
 async def test_an_item_waits_for_the_first_worker(bench, until):
@@ -255,6 +261,46 @@ async def test_a_cancelled_request_is_dropped_and_acknowledged(bench, until):
         await task
     await until(lambda: engine.running == 0 and bench.backend.size() == 0)
     assert bench.outcomes == {Outcome.CANCELLED: 1}
+
+
+async def test_kv_that_is_made_when_nobody_wants_it_any_more_is_released(bench, until):
+    """The request is cancelled with the result on its way, so no engine will ever fetch it."""
+    engine = FakeEngine()
+    bench.worker(engine)
+    task = asyncio.create_task(bench.decode().prefill(request()))
+    arrived = bench.streams.expect
+
+    def cancel_on_arrival(sink, **how):
+        stream = arrived(sink, **how)
+        take = stream.on_data
+        stream.on_data = lambda body: (take(body), task.cancel())
+        return stream
+
+    bench.streams.expect = cancel_on_arrival
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: engine.released == [{"length": 100}])
+    assert bench.backend.size() == 0
+    assert bench.outcomes == {Outcome.CANCELLED: 1}
+
+
+async def test_kv_whose_place_may_have_arrived_is_not_released(bench, until):
+    """The connection breaks with the result on its way: the other side may be fetching it."""
+    engine = FakeEngine()
+    engine.gate.clear()
+    puller = bench.worker(engine)
+    task = asyncio.create_task(bench.decode().prefill(request()))
+    await until(lambda: engine.running == 1)
+    (connection,) = bench.pools[0]._connections.values()
+    connection.flush = lambda: None
+    engine.gate.set()
+    await until(lambda: engine.running == 0)
+    await asyncio.sleep(0.05)
+    connection.abort()
+    assert await task is not None  # by the second attempt
+    await puller.drain(5)
+    assert len(engine.started) == 2
+    assert engine.released == []
 
 
 async def test_a_request_cancelled_in_the_queue_is_not_worked_on_for_long(bench, until):

@@ -63,7 +63,8 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     follower = Follower(list(range(100)), openings=[0], sentence_ends=set(), eos=None)
-    engine = SimulatedEngine(MODEL, Limits(kv_blocks=100), follower=follower)
+    engine = Watched(MODEL, Limits(kv_blocks=100), follower=follower)
+    engine.released = []
     await engine.start()
     yield Bench(engine)
     stats = engine.stats()
@@ -75,6 +76,15 @@ def request(name: str = "r", osl: int = 3) -> GenerateRequest:
     return GenerateRequest(
         request_id=name, token_ids=list(range(100)), sampling=Sampling(max_tokens=osl)
     )
+
+
+class Watched(SimulatedEngine):
+    """Tells what it was asked to let go of."""
+
+    released: list[dict]
+
+    async def release(self, transfer):
+        self.released.append(transfer)
 
 
 async def collect(serving: Serving, one: GenerateRequest, context: Context | None = None):
@@ -126,6 +136,27 @@ async def test_stop_ends_gracefully_while_decoding(bench):
         if len(deltas) == 2:
             context.stop()
     assert len(deltas) < 5
+    await serving.close()
+
+
+async def test_who_stops_as_the_prefill_comes_leaves_no_kv_elsewhere(bench):
+    context, transfer = Context("r"), {"engine": "simulated"}
+
+    async def route(request, engine):
+        asyncio.get_running_loop().call_soon(context.stop)  # too late to cancel this
+        return replace(request, transfer=transfer)
+
+    serving = bench.serving(route)
+    assert await collect(serving, request(), context) == []
+    assert bench.engine.released == [transfer]
+    await serving.close()
+
+
+async def test_who_has_stopped_already_gets_nothing(bench):
+    context, serving = Context("r"), bench.serving()
+    context.stop()
+    assert await collect(serving, request(osl=1000), context) == []
+    assert bench.engine.released == []
     await serving.close()
 
 
