@@ -31,6 +31,8 @@ class FakePrometheus:
         """A coroutine function that answers in its place."""
         self.extra: dict[str, Any] = {}
         """What its answers hold beside the data."""
+        self.honors_labels = False
+        """Whether labels of a page win over those of its target."""
         self.url = ""
         self._samples: dict[Labels, list[tuple[float, float]]] = {}
 
@@ -40,8 +42,8 @@ class FakePrometheus:
         for line in (page or "").splitlines():
             if match := _SAMPLE.fullmatch(line):
                 told = {name: json.loads(f'"{text}"') for name, text in _labels(match["labels"])}
-                moved = {f"exported_{n}" if n in target else n: text for n, text in told.items()}
-                self._add({"__name__": match["name"], **moved, **target}, float(match["value"]))
+                labels = {**target, **told} if self.honors_labels else _beside(told, target)
+                self._add({"__name__": match["name"], **labels}, float(match["value"]))
 
     def _add(self, labels: Mapping[str, str], value: float) -> None:
         self._samples.setdefault(frozenset(labels.items()), []).append((self.now, value))
@@ -80,6 +82,10 @@ class FakePrometheus:
 
 def _fits(value: str, how: str, wanted: str) -> bool:
     return value == wanted if how == "=" else re.fullmatch(wanted, value) is not None
+
+
+def _beside(told: Mapping[str, str], target: Mapping[str, str]) -> Mapping[str, str]:
+    return {f"exported_{n}" if n in target else n: text for n, text in told.items()} | target
 
 
 def _labels(text: str | None) -> list[tuple[str, str]]:

@@ -59,6 +59,9 @@ def _of_targets(
     settings: Settings, found: Sequence[Surveyed], *, asked: Collection[str]
 ) -> Iterator[Finding]:
     yield _reached(found, asked)
+    if hidden := [one.name for one in found if not one.is_named]:
+        what = f"that by which {_listed(hidden)} would be known is another on their series"
+        yield failed("its labels", what, "--prometheus-replica name, or without honor_labels")
     up = [one for one in found if one.is_up]
     for kind in dict.fromkeys(one.tells for one in up):
         yield _series(kind, [one for one in up if one.tells == kind])

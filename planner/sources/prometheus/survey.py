@@ -31,6 +31,8 @@ class Surveyed:
     untold: tuple[str, ...]
     """Series that such a one should tell and this one does not."""
     models: frozenset[str]
+    is_named: bool
+    """Whether its series can be found by the label that it is to be known by."""
     age_seconds: float | None
     """Of its latest scrape; None if all of them failed."""
     apart_seconds: float | None
@@ -74,6 +76,7 @@ def _surveyed(target: Target, scope: Scope, now: float) -> Surveyed:
         tells=tells,
         untold=untold,
         models=frozenset(one[name] for one in labels for name in _MODELS if one.get(name)),
+        is_named=scope.replica not in target.displaced,
         age_seconds=now - scrapes[-1] if scrapes else None,
         apart_seconds=min((b - a for a, b in pairwise(scrapes)), default=None),
     )

@@ -32,6 +32,8 @@ class Target:
     scrapes: Sequence[float]
     series: Sequence[Series]
     """Without its labels."""
+    displaced: frozenset[str] = frozenset()
+    """Those of its labels in whose place series have others, which the process told."""
 
     def page(self, at: float) -> Page:
         """Return the page of the scrape *at* that time."""
@@ -67,7 +69,7 @@ def _by_target(series: Iterable[Series], ups: Mapping[_Key, Series]) -> Mapping[
         honoured = (without_own.get(_without_own(key)) for key in keys)
         key = next((key for key in keys if key in ups), None) or next(filter(None, honoured), None)
         if key is not None:
-            found[key].append(Series(labels=_told(one.labels, dict(key)), samples=one.samples))
+            found[key].append(one)
     return found
 
 
@@ -94,11 +96,15 @@ def _told(labels: Mapping[str, str], target: Mapping[str, str]) -> Mapping[str, 
 
 
 def _target(key: _Key, up: Series, series: Sequence[Series]) -> Target:
+    labels = dict(key)
     return Target(
-        labels=dict(key),
+        labels=labels,
         is_up=up.samples[-1][1] == 1,
         scrapes=[at for at, value in up.samples if value == 1],
-        series=series,
+        series=[Series(labels=_told(s.labels, labels), samples=s.samples) for s in series],
+        displaced=frozenset(
+            name for one in series for name in labels if one.labels.get(name) != labels[name]
+        ),
     )
 
 

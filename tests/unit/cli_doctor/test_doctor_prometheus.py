@@ -93,3 +93,11 @@ async def test_one_that_is_away_and_one_that_is_not_named(fake):
 async def test_settings_that_cannot_be_used(fake):
     found = await told(fake, prometheus_token_file="/gone")
     assert found == {"settings": (FAILED, "/gone: No such file or directory")}
+
+
+async def test_a_label_that_is_another_on_the_series(fake):
+    fake.honors_labels = True
+    fake.scrape('planner_worker_requests_running{instance="d-1"} 1\n', instance="h:1", name="d-1")
+    found = await told(fake)
+    assert found["its labels"][0] is FAILED
+    assert "its labels" not in await told(fake, prometheus_replica="name")
