@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,9 @@ from planner.traces import open_trace
 
 BLOCK = 512
 """Tokens of a hash id."""
-MOST_OUTPUT = 400
+OUTPUT = 400
+MOST_RECORDED_OUTPUT = 64
+"""What is compared comes before the first token, and longer answers take longer to simulate."""
 _LOWEST, _HIGHEST = 100, 255
 """Token ids that every vocabulary has."""
 
@@ -27,12 +30,14 @@ class Request:
 
     def tokens(self) -> list[int]:
         """Return its prompt: every hash id stands for the same tokens wherever it appears."""
-        parts = [
-            np.random.default_rng(one).integers(_LOWEST, _HIGHEST + 1, size=BLOCK)
-            for one in self.hash_ids
-        ]
-        prompt: list[int] = np.concatenate(parts)[: self.isl].tolist()
-        return prompt
+        return [token for one in self.hash_ids for token in _block(one)][: self.isl]
+
+
+@cache
+def _block(hash_id: int) -> list[int]:
+    rng = np.random.default_rng(hash_id)
+    tokens: list[int] = rng.integers(_LOWEST, _HIGHEST + 1, size=BLOCK).tolist()
+    return tokens
 
 
 def recorded(path: Path, *, seconds: float, speed: float) -> list[Request]:
@@ -40,7 +45,7 @@ def recorded(path: Path, *, seconds: float, speed: float) -> list[Request]:
     trace = open_trace(path)
     assert trace.hash_ids is not None, f"{path} has no hash ids"
     return [
-        Request(at=at / speed, hash_ids=ids, isl=int(isl), osl=min(int(osl), MOST_OUTPUT))
+        Request(at=at / speed, hash_ids=ids, isl=int(isl), osl=min(int(osl), MOST_RECORDED_OUTPUT))
         for at, ids, isl, osl in zip(
             trace.arrival_seconds.tolist(), trace.hash_ids, trace.isl, trace.osl, strict=True
         )
@@ -48,7 +53,7 @@ def recorded(path: Path, *, seconds: float, speed: float) -> list[Request]:
     ]
 
 
-def conversations(*, count: int, seconds: float, osl: int = MOST_OUTPUT) -> list[Request]:
+def conversations(*, count: int, seconds: float, osl: int = OUTPUT) -> list[Request]:
     """Return conversations that begin with one of four system prompts and take 2 to 8 turns."""
     rng, fresh = Random(1), iter(range(1000, 10**9))
     systems = [[next(fresh) for _ in range(4)] for _ in range(4)]

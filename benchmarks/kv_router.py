@@ -1,9 +1,9 @@
 """What routing by caches gains, and what it costs: least_loaded against kv under the same prompts.
 
-Fleets of simulated engines behind the real router, on a virtual clock, so that figures repeat; with
---deployed also two deployments of `planner serve` in turn, with the same requests at the same
-moments. Prompts share beginnings as the hash ids of a trace say: of a recorded one (--trace, in
-Mooncake's format), or of conversations drawn here.
+Fleets of simulated engines behind the real router, on a virtual clock, so that figures repeat.
+Prompts are of conversations drawn here or, with --trace, share beginnings as the hash ids of a
+recording say (in Mooncake's format). With --deployed it is two deployments of `planner serve` in
+turn, with the same requests at the same moments. Each writes its part of the results.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 from kv_fleet import Fleet
 from kv_loads import Request, conversations, recorded, sharable
 from local_deployment import serving
-from results_file import RESULTS, write
+from results_file import RESULTS, provenance, write
 
 from planner.profiles import load_profile
 from planner.replay.endpoint import Endpoint
@@ -32,7 +32,7 @@ from runtime.router.kv.router import KvRouter
 
 PROFILE = "llama-3.1-8b-fp8-h200"
 STRATEGIES = ("least_loaded", "kv")
-WEIGHTS = (1.0, 2.0, 4.0, 8.0, 16.0)
+WEIGHTS = (1.0, 4.0, 8.0, 16.0)
 WORKERS = 4
 RECORDED_WORKERS = 6
 SETTLE_SECONDS = 1.0
@@ -115,7 +115,10 @@ def simulated(requests: Sequence[Request], *, workers: int) -> dict[str, object]
 
 def deployed(requests: Sequence[Request]) -> dict[str, object]:
     """Return what a deployment of each strategy makes of *requests*, and kv's TTFT as a share."""
-    found = {name: measured(name, requests) for name in STRATEGIES}
+    found = {}
+    for name in STRATEGIES:
+        found[name] = measured(name, requests)
+        print(f"{name}: {json.dumps(found[name])}", flush=True)
     kv, idlest = found["kv"], found["least_loaded"]
     ratios = {key: round(kv[key] / idlest[key], 3) for key in kv if key.startswith("ttft")}
     return {"workers": WORKERS, **described(requests), **found, "kv_over_least_loaded": ratios}
@@ -170,28 +173,39 @@ def decision_us(*, workers: int = 16, isl: int = 10_000, blocks: int = 50_000) -
     }
 
 
+def decisions() -> list[dict[str, float]]:
+    """Return what decisions take for short and for long prompts."""
+    return [decision_us(isl=isl) for isl in (1000, 10_000)]
+
+
+def recording(path: Path, *, seconds: float, speed: float) -> dict[str, object]:
+    """Return what fleets make of the beginning of a recording."""
+    excerpt = recorded(path, seconds=seconds, speed=speed)
+    what = f"first {seconds:g} s of {path.name}, {speed:g} times as fast"
+    return {"what": what, **simulated(excerpt, workers=RECORDED_WORKERS)}
+
+
 def main() -> None:
-    """Measure and write results/kv_router.json."""
+    """Measure the parts asked for, and write them into results/kv_router.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trace", type=Path, help="a recording with hash ids")
     parser.add_argument("--seconds", type=float, default=300.0, help="of the recording")
     parser.add_argument("--speed", type=float, default=2.0, help="of the recording")
-    parser.add_argument("--deployed", action="store_true", help="also with real processes")
+    parser.add_argument("--deployed", action="store_true", help="real processes, and only them")
     parser.add_argument("--out", type=Path, default=RESULTS / "kv_router.json")
     given = parser.parse_args()
-    figures: dict[str, object] = {"decision": [decision_us(isl=isl) for isl in (1000, 10_000)]}
-    print(json.dumps(figures["decision"]), flush=True)
-    drawn = conversations(count=240, seconds=60.0)
-    figures["conversations"] = simulated(drawn, workers=WORKERS)
-    if given.trace is not None:
-        excerpt = recorded(given.trace, seconds=given.seconds, speed=given.speed)
-        what = f"first {given.seconds:g} s of {given.trace.name}, {given.speed:g} times as fast"
-        figures["recorded"] = {"what": what, **simulated(excerpt, workers=RECORDED_WORKERS)}
+    figures: dict[str, object] = {}
     if given.deployed:
-        few = conversations(count=120, seconds=60.0, osl=64)
-        figures["deployed"] = deployed(few)
-        print(json.dumps(figures["deployed"]), flush=True)
-    write(given.out, figures)
+        figures["deployed"] = deployed(conversations(count=120, seconds=60.0, osl=64))
+    elif given.trace is not None:
+        figures["recorded"] = recording(given.trace, seconds=given.seconds, speed=given.speed)
+    else:
+        figures["decision"] = decisions()
+        figures["conversations"] = simulated(
+            conversations(count=240, seconds=60.0), workers=WORKERS
+        )
+    before = json.loads(given.out.read_text()) if given.out.exists() else {}
+    write(given.out, before | provenance() | figures)
 
 
 if __name__ == "__main__":

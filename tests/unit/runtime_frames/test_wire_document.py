@@ -16,6 +16,9 @@ from runtime.frames import (
 )
 from runtime.frontend.arrivals import ArrivalBins, arrivals_document, whole_bins
 from runtime.instance import InstanceRecord, decode_record, instance_subject
+from runtime.kv_events.blocks import block_hashes
+from runtime.kv_events.ledger import PART_BLOCKS
+from runtime.kv_events.messages import KvNews, Removed, Stored, news_subject, restate_subject
 from runtime.protocol import FinishReason, GenerateRequest, TokenDelta
 
 TEXT = (Path(__file__).parents[3] / "docs" / "wire-protocol.md").read_text()
@@ -65,6 +68,16 @@ def test_the_answer_about_arrivals():
     bins.add(5)
     shown = arrivals_document([bins], whole_bins(since=1_700_000_000.0, now=now + 0.2))
     assert msgspec.json.decode(blocks("json")[4]) == shown
+
+
+def test_what_a_worker_says_it_has_cached():
+    news = msgspec.json.decode(blocks("json")[5], type=KvNews)
+    assert [type(event) for event in news.events] == [Removed, Stored]
+    assert f"{news_subject('{namespace}', '{component}')}\n" in TEXT
+    assert restate_subject("{namespace}", "{component}", 42).removesuffix("2a") in TEXT
+    for name in block_hashes([1, 2, 3, 4, 5], 2):
+        assert f"`{name:016x}`" in TEXT
+    assert f"{PART_BLOCKS * 3:,} blocks" in TEXT
 
 
 def test_every_kind_is_listed():
