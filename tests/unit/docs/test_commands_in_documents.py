@@ -11,7 +11,9 @@ import pytest
 from planner.cli.main import COMMANDS, program
 
 ROOT = Path(__file__).parents[3]
-_BLOCK = re.compile(r"```(?:sh|bash|shell|console)?\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+_SHELLS = ("", "sh", "bash", "shell", "console")
+_USAGE = "[OPTIONS]"
 _INLINE = re.compile(r"`(planner [^`\n]+)`")
 
 
@@ -21,10 +23,10 @@ def documents() -> list[Path]:
 
 
 def lines(text: str) -> Iterator[str]:
-    for block in _BLOCK.findall(text):
+    for block in (block for language, block in _BLOCK.findall(text) if language in _SHELLS):
         for line in block.replace("\\\n", " ").splitlines():
             # A name followed by more than one space is a row of a table.
-            if match := re.search(r"(?:^|\| *)(planner (?! ).*)", line):
+            if _USAGE not in line and (match := re.search(r"(?:^|\| *)(planner (?! ).*)", line)):
                 yield match[1]
     # ADRs may talk of commands to come; a mere name followed by words is prose.
     yield from _INLINE.findall(_BLOCK.sub("", text))
