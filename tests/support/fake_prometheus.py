@@ -13,6 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 _SELECTOR = re.compile(r"\{(?P<matchers>.*)\}\[(?P<range>\d+)ms\]", re.DOTALL)
+_PRESENT = re.compile(r"up\{(?P<matchers>.*)\}", re.DOTALL)
+_REMEMBERED_SECONDS = 300.0
 _MATCHER = re.compile(r'(?P<label>\w+)(?P<how>=~|=)(?P<text>"(?:[^"\\]|\\.)*")')
 _SAMPLE = re.compile(r"(?P<name>[\w:]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -35,6 +37,7 @@ class FakePrometheus:
         """Whether labels of a page win over those of its target."""
         self.url = ""
         self._samples: dict[Labels, list[tuple[float, float]]] = {}
+        self._gone: set[Labels] = set()
 
     def scrape(self, page: str | None, **target: str) -> None:
         """Take *page* from a target with these labels; None is a scrape that failed."""
@@ -44,6 +47,10 @@ class FakePrometheus:
                 told = {name: json.loads(f'"{text}"') for name, text in _labels(match["labels"])}
                 labels = {**target, **told} if self.honors_labels else _beside(told, target)
                 self._add({"__name__": match["name"], **labels}, float(match["value"]))
+
+    def forget(self, **target: str) -> None:
+        """Scrape the target with these labels no longer."""
+        self._gone.add(frozenset({"__name__": "up", **target}.items()))
 
     def _add(self, labels: Mapping[str, str], value: float) -> None:
         self._samples.setdefault(frozenset(labels.items()), []).append((self.now, value))
@@ -58,6 +65,8 @@ class FakePrometheus:
             return answered
         if expression == "time()":
             data = {"resultType": "scalar", "result": [self.now, str(self.now)]}
+        elif match := _PRESENT.fullmatch(expression):
+            data = {"resultType": "vector", "result": self._present(match["matchers"])}
         else:
             data = {"resultType": "matrix", "result": self._select(expression)}
         return web.json_response({"status": "success", "data": data, **self.extra})
@@ -65,19 +74,33 @@ class FakePrometheus:
     def _select(self, expression: str) -> list[Mapping[str, Any]]:
         match = _SELECTOR.fullmatch(expression)
         assert match is not None, expression
-        assert _MATCHER.sub("", match["matchers"]).strip(",") == "", expression
-        matchers = [
-            (one["label"], one["how"], json.loads(one["text"]))
-            for one in _MATCHER.finditer(match["matchers"])
-        ]
         oldest = self.now - int(match["range"]) / 1e3
         found = []
-        for key, samples in self._samples.items():
-            labels = dict(key)
+        for labels, samples in self._fitting(match["matchers"]):
             values = [[at, str(value)] for at, value in samples if oldest < at <= self.now]
-            if values and all(_fits(labels.get(label, ""), *how) for label, *how in matchers):
-                found.append({"metric": labels, "values": values})
+            if values:
+                found.append({"metric": dict(labels), "values": values})
         return found
+
+    def _present(self, matchers: str) -> list[Mapping[str, Any]]:
+        return [
+            {"metric": dict(labels), "value": [self.now, str(samples[-1][1])]}
+            for labels, samples in self._fitting(matchers)
+            if ("__name__", "up") in labels
+            and labels not in self._gone
+            and samples[-1][0] > self.now - _REMEMBERED_SECONDS
+        ]
+
+    def _fitting(self, text: str) -> list[tuple[Labels, list[tuple[float, float]]]]:
+        assert _MATCHER.sub("", text).strip(",") == "", text
+        matchers = [
+            (one["label"], one["how"], json.loads(one["text"])) for one in _MATCHER.finditer(text)
+        ]
+        return [
+            (key, samples)
+            for key, samples in self._samples.items()
+            if all(_fits(dict(key).get(label, ""), *how) for label, *how in matchers)
+        ]
 
 
 def _fits(value: str, how: str, wanted: str) -> bool:

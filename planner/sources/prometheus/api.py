@@ -100,6 +100,18 @@ class PrometheusApi:
         except (KeyError, IndexError, TypeError, ValueError):
             raise self._strange() from None
 
+    async def instant(self, expression: str) -> tuple[Sequence[Mapping[str, str]], float]:
+        """Return the labels of the series that *expression* selects at the moment, and its time.
+
+        That is 0 without any.
+        """
+        data = await self._query(expression)
+        try:
+            found = [(one["metric"], float(one["value"][0])) for one in data["result"]]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise self._strange() from None
+        return [labels for labels, _ in found], max((at for _, at in found), default=0.0)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:

@@ -10,8 +10,8 @@ from planner.core.units import format_duration
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance
 from planner.sources.prometheus.api import PrometheusApi
-from planner.sources.prometheus.promql import Scope, samples
-from planner.sources.prometheus.targets import Target, targets
+from planner.sources.prometheus.promql import Scope, present, samples
+from planner.sources.prometheus.targets import Target, still, targets
 from planner.sources.sighting import Sighting
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,10 @@ class PrometheusPages:
         """
         looks_back = _FIRST_LOOKS_BACK if self._seen is None else 1
         asked = samples(self._scope, names, of=of, seconds=looks_back * self._max_age)
-        now, series = await asyncio.gather(self._api.now(), self._api.samples(asked))
-        fresh = self._chosen(targets(series), now)
+        (there, now), series = await asyncio.gather(
+            self._api.instant(present(self._scope, of=of)), self._api.samples(asked)
+        )
+        fresh = self._chosen(still(targets(series), there), now)
         if not fresh:
             raise await self._nothing(of)
         self._tell(fresh.values())
@@ -102,8 +104,10 @@ class PrometheusPages:
     async def _nothing(self, of: Collection[str] | None) -> MetricsUnavailable:
         """Return why no page of *of* was found."""
         asked = samples(self._scope, (), of=of, seconds=_LONG_AGO_SECONDS)
-        now, series = await asyncio.gather(self._api.now(), self._api.samples(asked))
-        found, url = targets(series), self._api.url
+        (there, now), series = await asyncio.gather(
+            self._api.instant(present(self._scope, of=of)), self._api.samples(asked)
+        )
+        found, url = still(targets(series), there), self._api.url
         if not found:
             return MetricsUnavailable(
                 f"{url} scrapes nothing with {self._scope.told(of)}",

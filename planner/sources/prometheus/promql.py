@@ -33,12 +33,24 @@ def samples(
     *of* restricts them to these replicas. A range has each sample with its own time; the value of
     an instant may be five minutes old, and does not say so.
     """
-    matchers = [f'__name__=~"{"|".join(sorted({UP, *names}))}"']
-    matchers += [f"{label}={_quoted(value)}" for label, value in sorted(scope.labels.items())]
+    matchers = [f'__name__=~"{"|".join(sorted({UP, *names}))}"', *_matchers(scope, of)]
+    return f"{{{','.join(matchers)}}}[{round(seconds * 1e3)}ms]"
+
+
+def present(scope: Scope, *, of: Collection[str] | None) -> str:
+    """Return the expression for the `UP` of all targets that there are, of *of* alone or of all.
+
+    What is scraped no longer is in a range for as long as that is, and is not in this.
+    """
+    return f"{UP}{{{','.join(_matchers(scope, of))}}}"
+
+
+def _matchers(scope: Scope, of: Collection[str] | None) -> list[str]:
+    found = [f"{label}={_quoted(value)}" for label, value in sorted(scope.labels.items())]
     if of is not None:
         alternatives = "|".join(re.escape(one) for one in sorted(of))
-        matchers.append(f"{scope.replica}=~{_quoted(alternatives)}")
-    return f"{{{','.join(matchers)}}}[{round(seconds * 1e3)}ms]"
+        found.append(f"{scope.replica}=~{_quoted(alternatives)}")
+    return found
 
 
 def _quoted(text: str) -> str:

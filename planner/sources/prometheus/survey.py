@@ -12,8 +12,8 @@ from planner.sources.engines.names import Series as Named
 from planner.sources.exposition import Page, labels_of, name_of
 from planner.sources.prometheus.api import PrometheusApi
 from planner.sources.prometheus.processes import NAMES
-from planner.sources.prometheus.promql import Scope, samples
-from planner.sources.prometheus.targets import Target, targets
+from planner.sources.prometheus.promql import Scope, present, samples
+from planner.sources.prometheus.targets import Target, still, targets
 from planner.sources.readings import counted, gauges
 
 _LOOKS_BACK_SECONDS = 300.0
@@ -56,8 +56,10 @@ async def survey(
     """
     names = NAMES.union(*(one.samples for one in ENGINES.values()))
     asked = samples(scope, names, of=of, seconds=_LOOKS_BACK_SECONDS)
-    now, series = await asyncio.gather(api.now(), api.samples(asked))
-    found = [_surveyed(one, scope, now) for one in targets(series)]
+    now, (there, _), series = await asyncio.gather(
+        api.now(), api.instant(present(scope, of=of)), api.samples(asked)
+    )
+    found = [_surveyed(one, scope, now) for one in still(targets(series), there)]
     is_narrow = of is not None or bool(scope.labels)
     return Survey(
         found=[one for one in found if one.tells is not None or is_narrow],

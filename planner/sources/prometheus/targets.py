@@ -60,6 +60,12 @@ def targets(found: Iterable[Series]) -> Sequence[Target]:
     return [_target(key, up, told[key]) for key, up in sorted(ups.items(), key=lambda it: it[0])]
 
 
+def still(found: Iterable[Target], there: Iterable[Mapping[str, str]]) -> Sequence[Target]:
+    """Return those of *found* that are *there* too, as the labels of each `UP` tell."""
+    keys = {frozenset(labels.items()) - {("__name__", UP)} for labels in there}
+    return [one for one in found if frozenset(one.labels.items()) in keys]
+
+
 def _by_target(series: Iterable[Series], ups: Mapping[_Key, Series]) -> Mapping[_Key, list[Series]]:
     shapes = sorted({tuple(name for name, _ in key) for key in ups}, key=len, reverse=True)
     without_own = _unique(ups)

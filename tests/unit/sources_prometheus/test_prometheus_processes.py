@@ -260,3 +260,16 @@ async def test_frontends_beyond_those_that_are_named_leave_arrivals_unknown(fake
                 fake.scrape(deployment.page(FRONTEND), pod=pod, namespace="kube")
             seen = await source.observe(FLEET, now=fake.now)
     assert (seen.traffic.arrived, seen.traffic.arrivals) == (0, None)
+
+
+async def test_a_frontend_that_is_scraped_no_longer_is_gone_at_once(fake):
+    deployment = Deployment(requests=1)
+    async with through(fake, deployment, replica="pod") as source:
+        for number in range(3):
+            fake.now += 5
+            for pod in ("frontend-1", "frontend-2")[: 1 if number == 2 else 2]:
+                fake.scrape(deployment.page(FRONTEND), pod=pod, namespace="kube")
+            if number == 2:
+                fake.forget(pod="frontend-2", namespace="kube")
+            seen = await source.observe(FLEET, now=fake.now)
+    assert seen.traffic is not None

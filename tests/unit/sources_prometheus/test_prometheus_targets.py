@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.sources.prometheus.api import Series
-from planner.sources.prometheus.promql import Scope, samples
+from planner.sources.prometheus.promql import Scope, present, samples
 from planner.sources.prometheus.targets import targets
 
 ODD = 'a"b\\c\nd|.*'
@@ -19,6 +19,12 @@ def test_an_expression():
     assert asked == (
         '{__name__=~"up|vllm:a|vllm:b",job="vllm",namespace="chat",pod=~"d\\\\-1|d\\\\-2"}[15000ms]'
     )
+
+
+def test_an_expression_for_what_is_there():
+    scope = Scope(replica="instance", labels={"job": "a"})
+    assert present(scope, of=["h:1"]) == 'up{job="a",instance=~"h:1"}'
+    assert present(Scope(replica="pod"), of=None) == "up{}"
 
 
 @given(st.text(), st.text())
