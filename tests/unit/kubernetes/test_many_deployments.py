@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 from connectors.kubernetes.kinds import DEPLOYMENTS
 from planner.cli.control.cluster import Lead
 from planner.cli.control.effective import effective
-from planner.cli.control.many import Keeper, keep_many
+from planner.cli.control.many import Journals, Keeper, keep_many
 from planner.cli.wiring import clocks
 from planner.config import Settings, from_flags, settle
 from planner.config.deployments import read_deployments
@@ -122,7 +122,8 @@ def put(place: Place, name: str, role: str = "aggregated") -> None:
 async def keeping(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper]:
     cluster = await place.watching(deployment=None)
     listed = read_deployments(written(folder, text), COMMON)
-    keeper = Keeper(cluster, listed, state=folder, lead=Lead(may_act=lambda: True), time=clocks())
+    journals, lead = Journals(), Lead(may_act=lambda: True)
+    keeper = Keeper(cluster, listed, state=folder, lead=lead, journals=journals, time=clocks())
     task = asyncio.create_task(keeper.run(asyncio.Event()))
     try:
         yield keeper
@@ -131,6 +132,7 @@ async def keeping(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper
         with suppress(asyncio.CancelledError):
             await task
         await keeper.close()
+        await journals.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:
