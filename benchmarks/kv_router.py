@@ -92,12 +92,13 @@ def measured(strategy: str, requests: Sequence[Request]) -> dict[str, float]:
         ttfts = asyncio.run(sent(url, requests))
         sums = asyncio.run(counted(url))
     prompt = sums["input_sequence_tokens_sum"]
-    return {
+    figures = {
         "ttft_ms_mean": statistics.mean(ttfts) * 1e3,
         **{f"ttft_ms_p{q}": float(np.percentile(ttfts, q)) * 1e3 for q in (50, 90, 99)},
         "cached_share": sums["cached_tokens_total"] / prompt,
         "expected_share": sums["expected_cached_tokens_total"] / prompt,
     }
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def simulated(requests: Sequence[Request], *, workers: int) -> dict[str, object]:
