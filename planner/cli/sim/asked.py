@@ -1,6 +1,7 @@
 """What the flags of `planner simulate` ask for, and the simulation of it."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from planner.api.runs import Simulation
 from planner.api.setting import PLANNER, STATIC, known_policies
 from planner.api.simulation import simulate
+from planner.cli.output import is_interactive, notice
 from planner.cli.shaping import duration, shaped
 from planner.cli.sim.fleet import given_fleet
 from planner.cli.sim.options import ELSEWHERE
@@ -18,6 +20,7 @@ from planner.core.role import Role
 from planner.errors import ConfigError
 from planner.profiles import bundled_profiles
 from planner.sim.deployment import RemotePrefill
+from planner.sim.machine.compiled import compiles_first
 
 
 def simulated(given: Mapping[str, Any]) -> Simulation:
@@ -33,6 +36,8 @@ def simulated(given: Mapping[str, Any]) -> Simulation:
     if settings.profile is None:
         raise ConfigError("no profile is set", hint=f"--profile {bundled_profiles()[0]} or a file")
     config = policy(settings, AGGREGATED if Role.AGGREGATED in fleet else DISAGGREGATED)
+    if compiles_first() and is_interactive(sys.stderr):
+        notice("compiling the simulator, this once: 20 s and more")
     with Progress(len(policies) + given["oracle"]) as progress:
         return simulate(
             shaped(given),

@@ -1,11 +1,14 @@
 """The simulator's functions give the same results as plain Python."""
 
+import importlib
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
+from planner.sim.machine import compiled
 from planner.sim.machine.compiled import IS_COMPILED
 
 PROGRAM = """
@@ -54,3 +57,31 @@ def test_plain_python_sees_and_does_the_same_to_the_last_bit():
     compiled, plain = outcome(), outcome(NUMBA_DISABLE_JIT="1")
     assert (compiled[0], plain[0]) == ("True", "False")
     assert compiled[1] == plain[1]
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
+def test_a_machine_that_has_compiled_nothing_yet_is_known(monkeypatch, tmp_path):
+    @dataclass
+    class Stats:
+        cache_path: str
+
+    @dataclass
+    class Kept:
+        stats: Stats
+        __name__ = "turn"
+
+    kept = Kept(Stats(str(tmp_path / "__pycache__")))
+    monkeypatch.setattr(compiled, "_KEPT", [kept])
+    assert compiled.compiles_first()
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "turn._one_way_in.locals.turn-104.py311.nbi").touch()
+    assert not compiled.compiles_first()
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
+def test_what_was_compiled_is_found_where_it_is_kept():
+    outcome()
+    # What is on disk is told by those who would use it.
+    importlib.import_module("planner.sim.machine.turn")
+    assert compiled._KEPT
+    assert not compiled.compiles_first()
