@@ -8,6 +8,7 @@ conversation trace into it at a speed that swings, and writes demo-report.json a
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -147,6 +148,7 @@ def show(found: dict[str, Any]) -> None:
         "replicas": f"{replicas}, in {found['scale_actions']} scale actions",
         "GPU-seconds": f"{found['gpu_seconds']:.0f}, static peak "
         f"{found['gpu_seconds_static_peak']:.0f}",
+        "machine": f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores; a busy one is late",
     }
     for name, text in rows.items():
         print(f"{name:12} {text}")
@@ -169,6 +171,8 @@ def run(options: argparse.Namespace, state: Path) -> None:
     out.write_text(json.dumps(found, indent=2) + "\n")
     out.with_suffix(".svg").write_text(picture(records, window, found))
     show(found)
+    if late := measured["sent_late"]:
+        print(f"{late} left over 50 ms late: this machine was too busy to measure")
     print(f"written to {out} and {out.with_suffix('.svg')}")
 
 
