@@ -22,6 +22,8 @@ class Effort:
     least_repeats: int = 3
     most_repeats: int = 8
     confidence: float = 0.03
+    repeat_seconds: float = 0.5
+    """Estimate of what a repeat takes beside what it measures."""
     start_seconds: float = 1800.0
     """After which an engine counts as one that does not start."""
     point_seconds: float = 600.0

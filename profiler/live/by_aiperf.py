@@ -9,7 +9,7 @@ from profiler.live.steady import STEPS, sample_of, steady_steps
 from profiler.loadgen.aiperf import Aiperf, AiperfLoad
 from profiler.ports import DecodeSample, EngineFacts, MeasuringFailed, PrefillSample
 
-_PROMPTS = 4
+_PROMPTS = 8
 _TOLERATED = 0.05
 """Share by which two ways of measuring the same may differ without a word."""
 

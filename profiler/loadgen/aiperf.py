@@ -12,7 +12,7 @@ from pathlib import Path
 
 from planner.errors import ProfileError
 from profiler.exchange.aiperf import AiperfRun, read_run
-from profiler.ports import MeasuringFailed
+from profiler.ports import Disturbed, MeasuringFailed
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 """With either set, aiperf takes a tokenizer's folder for a name and refuses it."""
@@ -41,6 +41,8 @@ class AiperfProcess:
 
     def check(self) -> None:
         """Raise MeasuringFailed when it has ended."""
+        if self._process.returncode == 0:
+            raise Disturbed("aiperf was through while its batch was still being measured")
         if self._process.returncode is not None:
             raise MeasuringFailed(f"aiperf ended too early: {self._said()}")
 

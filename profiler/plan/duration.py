@@ -13,9 +13,8 @@ from profiler.record import DecodeAsk
 from profiler.sweep.scope import Scope
 from profiler.target import Target
 
-# Repeats that noise of 2 to 3 % usually takes, and what each needs beside its measurement.
+# Repeats that noise of 2 to 3 % usually takes.
 _USUAL_REPEATS = 5
-_REPEAT_SECONDS = 0.5
 _DECODE_STEPS = 64
 _LEAST_DECODING_SECONDS = 0.5
 # Sending a prompt and following its answer, of the client that shares the machine.
@@ -53,11 +52,12 @@ def points_seconds(
     prefill, decode = guessed_laws(model, gpu, found.parallelism)
     repeats = effort.first_passes + min(effort.most_repeats, _USUAL_REPEATS)
     prompts = [
-        repeats * (_prompt_seconds(prefill, ask.isl, settings) + _REPEAT_SECONDS)
+        repeats * (_prompt_seconds(prefill, ask.isl, settings) + effort.repeat_seconds)
         for ask in scope.prefill_corners
     ]
     batches = [
-        _filling_seconds(prefill, ask, settings) + repeats * _held_seconds(decode, ask)
+        _filling_seconds(prefill, ask, settings)
+        + repeats * (_held_seconds(decode, ask) + effort.repeat_seconds)
         for ask in scope.decode_corners
     ]
     return effort.prefill_points * _mean(prompts) + effort.decode_points * _mean(batches)
@@ -94,7 +94,7 @@ def _filling_seconds(prefill: PrefillLaw, ask: DecodeAsk, settings: Settings) ->
 def _held_seconds(decode: DecodeLaw, ask: DecodeAsk) -> float:
     step = decode.step_seconds(ask.concurrency, ask.concurrency * ask.context)
     decoding = max(_LEAST_DECODING_SECONDS, _DECODE_STEPS * step)
-    return decoding + ask.concurrency * _REQUEST_SECONDS + _REPEAT_SECONDS
+    return decoding + ask.concurrency * _REQUEST_SECONDS
 
 
 def _mean(values: list[float]) -> float:

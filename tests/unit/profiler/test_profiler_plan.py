@@ -6,6 +6,7 @@ import pytest
 
 from planner.core.profile import Parallelism
 from planner.errors import ConfigError
+from profiler.effort import Effort
 from profiler.plan.bytes_per_weight import weight_bytes
 from profiler.plan.duration import Settings
 from profiler.plan.gpu import find_gpu, known_gpus
@@ -260,3 +261,15 @@ def test_a_budget_takes_3_of_10_points_of_a_small_engine():
     tight = planned(few, points=10, budget_seconds=planned(few).seconds + 1)
     assert tight.points == 7
     assert not tight.notes
+
+
+def test_what_a_repeat_costs_beside_measuring_is_in_the_estimate():
+    def seconds(repeat_seconds):
+        effort = Effort(
+            first_passes=0, least_repeats=2, most_repeats=2, repeat_seconds=repeat_seconds
+        )
+        limits = Limits(max_gpus=1)
+        return plan_sweep(shape(LLAMA_8B), find_gpu("h200"), limits, effort=effort).seconds
+
+    # 10 points of 2 runs.
+    assert seconds(15.0) - seconds(0.0) == pytest.approx(300.0)
