@@ -18,6 +18,8 @@ from planner.errors import JournalError
 
 PAGES = ("overview", "decisions", "forecast", "capacity", "what_if", "cost", "health")
 WITHOUT_JOURNAL = ("capacity", "what_if")
+_PATIENCE = 240.0
+"""Seconds that a page may take: the first simulation on a machine compiles the simulator."""
 _VIEWS = Path(dashboards.__file__).parent / "views"
 
 Opened = Callable[..., AppTest]
@@ -33,7 +35,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
         else:
             monkeypatch.setenv("PLANNER_JOURNAL", str(journal))
         streamlit.cache_resource.clear()
-        return checked(AppTest.from_file(str(_VIEWS / f"{name}.py"), default_timeout=60).run())
+        return checked(
+            AppTest.from_file(str(_VIEWS / f"{name}.py"), default_timeout=_PATIENCE).run()
+        )
 
     return open_page
 
@@ -80,7 +84,7 @@ def test_the_application_opens_on_the_overview(
     monkeypatch: pytest.MonkeyPatch, filled: Path
 ) -> None:
     monkeypatch.setenv("PLANNER_JOURNAL", str(filled))
-    app = AppTest.from_file(str(_VIEWS.parent / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(_VIEWS.parent / "app.py"), default_timeout=_PATIENCE).run()
     assert checked(app).title[0].value == "Overview"
 
 
@@ -324,7 +328,7 @@ class TestWhatIf:
         self, monkeypatch: pytest.MonkeyPatch, opened: Opened
     ) -> None:
         monkeypatch.delenv("PLANNER_JOURNAL", raising=False)
-        page = AppTest.from_file(str(_VIEWS / "what_if.py"), default_timeout=60)
+        page = AppTest.from_file(str(_VIEWS / "what_if.py"), default_timeout=_PATIENCE)
         page.query_params["rate"] = "12"
         page.query_params["a_cold"] = "120"
         checked(page.run())
