@@ -179,7 +179,8 @@ class FakeApiServer:
         self._watches.add(request.transport)
         queue: asyncio.Queue[Change | None] = asyncio.Queue()
         for change in self.store.history:
-            queue.put_nowait(change)
+            if change.version > since and change.path == request.path:
+                queue.put_nowait(change)
         self.store.watchers.add(queue)
         try:
             async with asyncio.timeout(float(request.query.get("timeoutSeconds", 60))):
