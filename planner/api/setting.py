@@ -67,7 +67,7 @@ def setting(
     fleet = _fleet(wanted.fleet or {})
     known, name = as_profile(profile)
     config = _config(sla, fleet, wanted)
-    check_budget(fleet, config)
+    _check_budget(fleet, config)
     trace = as_trace(load)
     initial = fleet or opening_fleet(trace, config, known)
     plain = scenario(config, known, initial, remote_prefill=wanted.remote_prefill)
@@ -129,11 +129,11 @@ def _config(sla: SlaLike | PolicyConfig, fleet: Mapping[Role, int], wanted: Want
     return config if wanted.max_gpus is None else replace(config, max_gpus=wanted.max_gpus)
 
 
-def _plain_config(sla: "SlaLike", fleet: Mapping[Role, int]) -> PolicyConfig:
+def _plain_config(sla: SlaLike, fleet: Mapping[Role, int]) -> PolicyConfig:
     return PolicyConfig(sla=as_sla(sla), bounds={role: Bounds() for role in fleet or DISAGGREGATED})
 
 
-def check_budget(fleet: Mapping[Role, int], config: PolicyConfig) -> None:
+def _check_budget(fleet: Mapping[Role, int], config: PolicyConfig) -> None:
     """Raise ConfigError for a *fleet* that holds more GPUs than *config* allows."""
     gpus = sum(count * config.gpus_per_replica(role) for role, count in fleet.items())
     if config.max_gpus is not None and gpus > config.max_gpus:
