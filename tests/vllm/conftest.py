@@ -23,6 +23,7 @@ from runtime.config import RuntimeConfig
 from runtime.protocol import GenerateRequest, Sampling, TokenDelta
 from runtime.runtime import DistributedRuntime
 from runtime.servers import LOOPBACK, free_port
+from workers.disaggregation.decision import settings_key
 from workers.vllm.make_model import write
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,17 @@ async def trio(deployment) -> Trio:
     ]
     await deployment.ready(*made)
     return Trio(*made)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def nothing_sent_away(deployment):
+    """Let decode workers take requests as they come, with the KV that those name."""
+    store, key = deployment.runtime.store, settings_key(deployment.runtime.config.namespace)
+    await store.put(key, b'{"max_local_prefill_length": 1000000}')
+    await asyncio.sleep(0.5)
+    yield
+    await store.delete(key)
+    await asyncio.sleep(0.5)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

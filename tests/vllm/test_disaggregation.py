@@ -4,12 +4,10 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from runtime.errors import InvalidRequest
 from runtime.protocol import FinishReason, Sampling, TokenDelta
-from workers.disaggregation.decision import settings_key
 from workers.engine import Prefilled
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
@@ -49,17 +47,6 @@ async def test_every_prompt_token_comes_by_transfer_and_the_answer_is_the_same(
     expected = await asyncio.gather(*(ask(alone, one) for one in asked))
     assert [tokens(deltas) for deltas in answers] == [tokens(deltas) for deltas in expected]
     assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def nothing_sent_away(deployment):
-    """Let decode workers take requests as they come, with the KV that those name."""
-    store, key = deployment.runtime.store, settings_key(deployment.runtime.config.namespace)
-    await store.put(key, b'{"max_local_prefill_length": 1000000}')
-    await asyncio.sleep(0.5)
-    yield
-    await store.delete(key)
-    await asyncio.sleep(0.5)
 
 
 async def test_falsified_blocks_show_in_the_answer(
