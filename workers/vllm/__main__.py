@@ -20,4 +20,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from workers.vllm.parent import leave
+
+    leave(main())

@@ -1,10 +1,57 @@
 """What the plugin does in the processes of a worker's engine, tried without vLLM."""
 
+import os
+import subprocess
+import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from workers.vllm import progress_thread
+import workers.vllm
+from workers.vllm import loading, parent, progress_thread
+
+
+@pytest.mark.parametrize("worker", [None, os.getpid()], ids=["another's", "the worker itself"])
+def test_only_processes_of_an_engine_are_touched(monkeypatch, worker):
+    monkeypatch.delenv(parent.VARIABLE, raising=False)
+    if worker is not None:
+        monkeypatch.setenv(parent.VARIABLE, str(worker))
+    found = []
+    monkeypatch.setattr(parent.atexit, "register", lambda *what: found.append(what))
+    parent.end_with_worker()
+    assert found == []
+
+
+ENGINE = """
+import os, sys
+from workers.vllm import parent
+os.environ[parent.VARIABLE] = str(os.getppid())
+parent.end_with_worker()
+print("told", end="")
+class Slow:
+    def __del__(self):
+        print("looked at")
+slow = Slow()
+slow.itself = slow
+"""
+
+
+def test_a_process_of_an_engine_ends_without_looking_at_what_is_left():
+    ended = subprocess.run([sys.executable, "-c", ENGINE], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("told", "", 1)
+
+
+def test_what_is_loaded_is_left_out_of_later_collections(monkeypatch):
+    vllm, done = ModuleType("workers.vllm.llm"), []
+    vllm.make = lambda flags, record: done.append("made") or "engine"
+    monkeypatch.setitem(sys.modules, vllm.__name__, vllm)
+    monkeypatch.setattr(workers.vllm, "llm", vllm, raising=False)
+    monkeypatch.setattr(loading.gc, "collect", lambda: done.append("collected"))
+    monkeypatch.setattr(loading.gc, "freeze", lambda: done.append("frozen"))
+    totals = SimpleNamespace(record=None)
+    made = loading.VllmLoading([], totals, imported=lambda: done.append("imported"))
+    assert made.load() == "engine"
+    assert done == ["imported", "made", "collected", "frozen"]
 
 
 @pytest.fixture
