@@ -101,3 +101,10 @@ async def test_a_label_that_is_another_on_the_series(fake):
     found = await told(fake)
     assert found["its labels"][0] is FAILED
     assert "its labels" not in await told(fake, prometheus_replica="name")
+
+
+async def test_pods_of_a_namespace(fake):
+    for namespace in ("chat", "other"):
+        scrape(fake, pod=f"{namespace}-1", namespace=namespace, instance="10.0.0.1:8000")
+    found = await told(fake, connector="kubernetes", kube_namespace="chat")
+    assert found["its targets"] == (OK, "1 scraped: chat-1")
