@@ -11,9 +11,10 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from multiprocessing import Array, Pipe, Process
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 WORKLOADS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 ROLES = ("prefill", "decode")
 CALM, BUSY = 0.5, 1.7
-"""KV blocks in use as replicas' worth of the threshold: one is enough, or two are."""
+"""Work, in replicas that it fills to the threshold: one is enough, or two are."""
+FULL = 0.8
 CHANGED_SHARE = 0.1
 FLAGS = (
     "--sla=ttft=1s,itl=50ms", "--mode=load", "--cold-start=1s", "--stabilization=1s",
-    "--connector=kubernetes", "--kube-context=t", f"--kube-namespace={NAMESPACE}",
+    "--metrics-timeout=5s", "--connector=kubernetes", "--kube-context=t",
+    f"--kube-namespace={NAMESPACE}",
 )  # fmt: skip
 KUBECONFIG = """\
 apiVersion: v1
@@ -66,13 +69,16 @@ vllm:request_generation_tokens_sum{{model_name="m"}} 700
 class Town:
     """Deployments on the tests' API server. Pods are ready at once, each at an address of its own.
 
-    The decode replicas of those that are *busy* are too full for one of them.
+    Those that are *busy* have more decode work than one replica can do.
     """
 
     server: FakeApiServer
     port: int = 0
+    usage: Sequence[float] = ()
+    """Share of its KV blocks that each pod tells, by the number in its address."""
     busy: set[str] = field(default_factory=set)
-    _addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _numbers: dict[str, list[int]] = field(default_factory=dict)
+    _given: int = 0
 
     def build(self, count: int) -> None:
         """Create *count* deployments of two roles, with one replica each."""
@@ -103,24 +109,50 @@ class Town:
             self.server.store.update(PODS, name, {**pod, "spec": spec, "status": status})
 
     def _address(self, pod: dict[str, Any]) -> str:
-        number = len(self._addresses) + 1
-        address = f"127.{number // 62500 + 1}.{number // 250 % 250}.{number % 250 + 1}"
+        self._given += 1
         labels = pod["metadata"]["labels"]
-        self._addresses[address] = labels["planner/deployment"], labels["planner/role"]
-        return address
+        if labels["planner/role"] == "decode":
+            self._numbers.setdefault(labels["planner/deployment"], []).append(self._given)
+        return address(self._given)
 
-    async def page(self, request: web.Request) -> web.Response:
-        """Answer as the engine in the pod that was asked."""
-        assert request.transport is not None
-        name, role = self._addresses[request.transport.get_extra_info("sockname")[0]]
-        work = BUSY if role == "decode" and name in self.busy else CALM
-        usage = 0.8 * work / self.replicas(name, role)
-        return web.Response(text=PAGE.format(usage=min(1.0, usage)))
+    def spread(self) -> None:
+        """Have the decode pods tell what each has to do, now that there are so many."""
+        for name, numbers in self._numbers.items():
+            work = BUSY if name in self.busy else CALM
+            for number in numbers:
+                usage = FULL * work / self.replicas(name, "decode")
+                self.usage[number] = min(1.0, usage)  # type: ignore[index]
 
     def replicas(self, name: str, role: str) -> int:
         """Return how many replicas are asked for."""
         count: int = self.server.store.objects[WORKLOADS, f"{name}-{role}"]["spec"]["replicas"]
         return count
+
+
+def address(number: int) -> str:
+    """Return the pod's *number* as an address of this machine."""
+    return f"127.{number // 62500 + 1}.{number // 250 % 250}.{number % 250 + 1}"
+
+
+def serve_pages(usage: Sequence[float], port: Any) -> None:
+    """Answer for every pod, in a process of its own; *port* is sent where."""
+
+    async def page(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        _, *parts = map(int, request.transport.get_extra_info("sockname")[0].split("."))
+        number = (parts[0] - 1) * 62500 + parts[1] * 250 + parts[2] - 1
+        return web.Response(text=PAGE.format(usage=usage[number]))
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_get("/metrics", page)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "0.0.0.0", 0).start()
+        port.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +225,19 @@ async def measured(count: int, interval: str, folder: Path) -> dict[str, Any]:
         await asyncio.sleep(4 * every)
         calm = measure.end()
         changed = {f"d{n}" for n in range(round(count * CHANGED_SHARE))}
+
+        def have(replicas: int) -> bool:
+            town.spread()
+            return all(town.replicas(name, "decode") == replicas for name in changed)
+
         town.busy = changed
         measure.begin()
-        await _until(
-            lambda: all(town.replicas(name, "decode") == 2 for name in changed), 20 * every
-        )
+        await _until(lambda: have(2), 20 * every)
         await asyncio.sleep(every)
         grown = measure.end()
         town.busy = set()
         measure.begin()
-        await _until(
-            lambda: all(town.replicas(name, "decode") == 1 for name in changed), 20 * every
-        )
+        await _until(lambda: have(1), 20 * every)
         await asyncio.sleep(every)
         shrunk = measure.end()
         return {
@@ -226,16 +259,14 @@ def _plain(stretch: Stretch) -> dict[str, float]:
 
 @asynccontextmanager
 async def _town(count: int) -> AsyncIterator[Town]:
+    usage = Array("d", [FULL * CALM] * (4 * count + 1), lock=False)
+    here, there = Pipe()
+    pages = Process(target=serve_pages, args=(usage, there), daemon=True)
+    pages.start()
     server = FakeApiServer()
-    town = Town(server)
+    town = Town(server, port=here.recv(), usage=usage)
     server.store.listeners.append(town.see)
-    app = web.Application()
-    app.router.add_get("/metrics", town.page)
-    runner = web.AppRunner(app)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, "0.0.0.0", 0).start()
-        town.port = runner.addresses[0][1]
         await server.start()
         town.build(count)
         pods = 2 * count
@@ -243,7 +274,7 @@ async def _town(count: int) -> AsyncIterator[Town]:
         yield town
     finally:
         await server.close()
-        await runner.cleanup()
+        pages.kill()
 
 
 @asynccontextmanager
@@ -289,7 +320,10 @@ def main() -> None:
     parser.add_argument("--interval", default="15s")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(measured(asked.deployments, asked.interval, Path(folder)))
+        try:
+            figures = asyncio.run(measured(asked.deployments, asked.interval, Path(folder)))
+        except TimeoutError:
+            sys.exit((Path(folder) / "log").read_text()[-4000:])
     print(_table(figures))
     write(RESULTS / "kubernetes_scale.json", figures)
 
