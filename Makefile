@@ -64,7 +64,7 @@ test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 20 minutes on 2 cor
 	$(VLLM_TEST) $(PROFILE) || $(VLLM_TEST) $(PROFILE)
 	$(VLLM_TEST) $(OTHERS) --durations=10 || $(VLLM_TEST) --lf $(OTHERS)
 
-test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 2
+test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 4
 	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes || \
 	  $(BIN)/pytest -q --lf -m kubernetes tests/contract tests/kubernetes
 
