@@ -17,7 +17,7 @@ COLD_STARTS = (5.0, 30.0)
 TRUTHS = (NOISE, DRAWN, SLOWER, FASTER)
 VARIED = ("conversation", "mooncake", "weekday")
 """Loads on which cold starts and wrong profiles are tried."""
-ORACLE_SEEDS = {"conversation": 2, "mooncake": 2, "weekday": 3, TUNED: 1, "week": 1}
+ORACLE_SEEDS = {"conversation": 2, "mooncake": 2, "weekday": 5, TUNED: 1, "week": 1}
 """How many seeds perfect foresight is searched for, where a search takes minutes."""
 SHORT = ("conversation", "mooncake", "weekday")
 SHORT_PEERS = ("dynamo-loops", "dynamo-throughput")

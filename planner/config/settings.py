@@ -62,7 +62,7 @@ class Settings(BaseModel):
     """Share by which the need may pass a whole replica before the number moves."""
     headroom: float = Field(default=1.0, ge=0.1, le=10)
     """A factor on the replicas needed, beside the headroom that is learned."""
-    forecaster: Forecaster = Forecaster.LEVEL
+    forecaster: Forecaster = Forecaster.ENSEMBLE
     """level: average and recent peaks; ensemble: all forecasters, by how well each did lately."""
     min: Counts = {}
     """Fewest replicas of a role: 1 when left out."""

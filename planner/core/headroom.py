@@ -7,14 +7,17 @@ arrive, and the quantile of those ratios is the headroom of the next one.
 
 from bisect import bisect, bisect_left
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
-from math import exp, log
+from math import exp, log, sqrt
 
-from planner.core.forecast import DEFAULT, Forecasts, Horizon, Member, expected, level_seen, seen
+from planner.core.forecast import MEMBERS, Forecasts, Horizon, Member, expected, seen
 from planner.core.peaks import Peaks, with_sample
 from planner.core.role import Role
 from planner.core.value import value
 
+# Forecasts that are off by more than this say too little.
+BURST_HEADROOM = 2.0
 BUCKETS = 80
 _LEAST_RATIO = 0.25
 _MOST_RATIO = 8.0
@@ -22,8 +25,12 @@ _SPAN = log(_MOST_RATIO / _LEAST_RATIO)
 _MOST_PROMISES = 32
 _DIGITS = 4
 _MOST_BURSTS = 16
-# Headroom before there is evidence. Decode's demand lags behind arrivals, so it varies less.
-_FIRST_HEADROOM = {Role.PREFILL: 1.4, Role.DECODE: 1.15, Role.AGGREGATED: 1.4}
+# Before there is evidence: the error of a forecast at once, and its growth with the lead as of a
+# random walk, both as variances; and how much of it a role's demand shows. Decode's lags behind
+# arrivals, so it varies less.
+_VARIANCE_AT_ONCE = 0.17
+_VARIANCE_A_SECOND = 0.0009
+_SHOWN = {Role.PREFILL: 1.0, Role.DECODE: 0.3, Role.AGGREGATED: 1.0}
 # The shape of the prior: (share of its weight, ratio to the first headroom). Heavy enough to keep
 # the start-up's odd ratios from setting the headroom.
 _PRIOR_SHAPE = ((0.30, 0.7), (0.30, 0.8), (0.30, 0.9), (0.09, 1.0), (0.01, 1.1))
@@ -41,7 +48,7 @@ class Windows:
     """How far a forecast looks, in seconds, and by whom it is made."""
 
     horizon: Horizon
-    among: tuple[Member, ...] = DEFAULT
+    among: tuple[Member, ...] = MEMBERS
     """The forecasters whose ensemble is taken."""
     burst_seconds: float
     """Window in which bursts are remembered that outrun every forecast."""
@@ -97,7 +104,14 @@ def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
     lead_seconds = windows.horizon.lead_seconds
     due, promises = _due(series.promises, at, lead_seconds=lead_seconds)
     errors, judged = series.errors, series.judged_seconds
-    forecasts = _forecasts(series.forecasts, interval, windows=windows)
+    forecasts = seen(
+        series.forecasts,
+        at=at,
+        seconds=seconds,
+        value=interval.peak,
+        horizon=windows.horizon,
+        weight=float(sum(interval.requests)),
+    )
     if due is not None and forecasts.seen_seconds > windows.warm_up_seconds:
         fade = exp(-seconds / windows.memory_seconds)
         errors = _with_errors(errors, interval, due=due, fade=fade)
@@ -116,21 +130,6 @@ def learned(series: Series, interval: Interval, *, windows: Windows) -> Series:
         promises=_promised(promises, at, forecast, lead_seconds=lead_seconds),
         errors=errors,
         judged_seconds=judged,
-    )
-
-
-def _forecasts(before: Forecasts, interval: Interval, *, windows: Windows) -> Forecasts:
-    """Return *before* having seen *interval*, at least by the members that are asked."""
-    at, seconds, peak = interval.at, interval.seconds, interval.peak
-    if windows.among == DEFAULT:
-        return level_seen(before, at=at, seconds=seconds, value=peak, horizon=windows.horizon)
-    return seen(
-        before,
-        at=at,
-        seconds=seconds,
-        value=peak,
-        horizon=windows.horizon,
-        weight=float(sum(interval.requests)),
     )
 
 
@@ -169,10 +168,16 @@ def _ratio(position: float) -> float:
 _EDGES = tuple(_ratio(position) for position in range(1, BUCKETS))
 """Ratios at which one bucket ends and the next begins."""
 
-_PRIORS = {
-    role: tuple((bisect(_EDGES, ratio * first), share) for share, ratio in _PRIOR_SHAPE)
-    for role, first in _FIRST_HEADROOM.items()
-}
+# That no forecast is worth anything takes evidence: a prior alone never says so.
+_MOST_PRIOR = bisect(_EDGES, BURST_HEADROOM) - 1
+
+
+@cache
+def _prior(role: Role, lead_seconds: float) -> tuple[tuple[int, float], ...]:
+    """Return (bucket, share of the prior's weight) of each ratio that is believed in at first."""
+    variance = _VARIANCE_AT_ONCE + _VARIANCE_A_SECOND * lead_seconds
+    first = 1 + _SHOWN[role] * sqrt(variance)
+    return tuple((bisect(_EDGES, ratio * first), share) for share, ratio in _PRIOR_SHAPE)
 
 
 def _small_factor(series: Series) -> float:
@@ -210,8 +215,8 @@ class Errors:
         left = windows.prior_seconds * max(_LEAST_PRIOR, 1 - judged / windows.memory_seconds)
         factor, rate = _small_factor(series), rate or 1.0
         moved = 0 if factor == 1 else _bucket_steps(factor)
-        for bucket, share in _PRIORS[role]:
-            weights[bucket + moved] += share * left * rate
+        for bucket, share in _prior(role, windows.horizon.lead_seconds):
+            weights[min(bucket + moved, _MOST_PRIOR)] += share * left * rate
         return cls(tuple(accumulate(weights)))
 
     def headroom(self, late_share: float) -> float:

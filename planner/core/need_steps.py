@@ -8,10 +8,11 @@ from collections.abc import Callable
 from math import ceil
 
 from planner.core.demand import prefill_seconds
+from planner.core.headroom import BURST_HEADROOM
 from planner.core.plan import Decision, Reason
 from planner.core.pressure import backlog_seconds, clearing_replicas, fullness, roomy_replicas
 from planner.core.role import Role
-from planner.core.situation import BURST_HEADROOM, Situation
+from planner.core.situation import Situation
 
 NeedStep = Callable[[Decision, Situation], Decision]
 
@@ -68,15 +69,11 @@ def _within(situation: Situation) -> float:
     return 1 + situation.config.tolerance
 
 
-# What the rest must be able to hold beyond the need before one of them goes.
-_CONSOLIDATED = 1.03
-
-
 def by_consolidation(decision: Decision, situation: Situation) -> Decision:
     """Remove only what the rest would do without, also if the need were as high again as lately."""
     if decision.desired >= decision.current:
         return decision
-    lasting = situation.lasting_need * _CONSOLIDATED
+    lasting = situation.lasting_need
     return decision.moved(
         Reason.CONSOLIDATION_REFUSED,
         max(decision.desired, min(decision.current, ceil(lasting))),

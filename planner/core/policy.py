@@ -20,8 +20,8 @@ from planner.errors import ConfigError
 # Two hours at that lead: longer than a burst, shorter than the half of a day.
 _STEADY_LEADS = 75.0
 # Multiple of the SLA's misses for which a role's headroom may turn out too small: since numbers are
-# rounded up and held, less than half of them are late in the end.
-_LATE_SHARES = 2.5
+# rounded up and held, a third of them is late in the end.
+_LATE_SHARES = 3.0
 
 _ONE_GPU = Parallelism()
 
@@ -112,7 +112,7 @@ class PolicyConfig:
     """Share of the expected rate that a replica more or less must be worth to be moved."""
     headroom: float = 1.0
     """A factor on the need, for those who want more or less than what was learned."""
-    forecaster: Forecaster = Forecaster.LEVEL
+    forecaster: Forecaster = Forecaster.ENSEMBLE
     mode: Mode = Mode.SLA
     load: LoadTargets = field(default_factory=LoadTargets)
 

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from planner.core.headroom import Errors
+from planner.core.headroom import BURST_HEADROOM, Errors
 from planner.core.observation import Observation, Replicas, RoleLoad
 from planner.core.peaks import Peaks, highest, with_sample
 from planner.core.policy import PolicyConfig
@@ -16,9 +16,6 @@ from planner.core.workload import Workload
 # A need this many roots below its maximum may be so by chance alone: a sum of independent requests
 # differs by a root of their number.
 _CHANCE = 0.3
-
-# Forecasts that are off by more than this say too little.
-BURST_HEADROOM = 2.0
 
 _MOST_HIGHS = 16
 _NO_LOAD = RoleLoad()

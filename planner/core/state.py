@@ -13,7 +13,7 @@ from planner.core.traffic import Flows
 from planner.core.value import value
 from planner.errors import ConfigError
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 
 
 @value

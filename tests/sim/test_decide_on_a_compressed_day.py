@@ -41,7 +41,7 @@ def most(result: SimResult) -> Mapping[Role, int]:
     ("cold_start_seconds", "interval_seconds", "attainment"),
     [
         pytest.param(2.0, 1.0, 0.99, id="quick starts"),
-        pytest.param(10.0, 2.0, 0.93, id="slow starts for such a short day"),
+        pytest.param(10.0, 2.0, 0.92, id="slow starts for such a short day"),
     ],
 )
 def test_it_keeps_most_requests_inside_the_sla_for_less_than_its_peak_fleet(

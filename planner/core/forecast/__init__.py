@@ -1,25 +1,16 @@
 """Forecasts of one series at the lead: members, their weights by past errors, their ensemble."""
 
-from planner.core.forecast.forecasts import (
-    Forecasts,
-    expected,
-    level_seen,
-    members,
-    seen,
-    without_past,
-)
+from planner.core.forecast.forecasts import Forecasts, expected, members, seen, without_past
 from planner.core.forecast.horizon import Horizon
-from planner.core.forecast.members import DEFAULT, MEMBERS, Member, MemberReport
+from planner.core.forecast.members import MEMBERS, Member, MemberReport
 
 __all__ = [
-    "DEFAULT",
     "MEMBERS",
     "Forecasts",
     "Horizon",
     "Member",
     "MemberReport",
     "expected",
-    "level_seen",
     "members",
     "seen",
     "without_past",

@@ -24,9 +24,6 @@ class Member(StrEnum):
 
 
 MEMBERS = tuple(Member)
-DEFAULT = (Member.LEVEL,)
-"""Whose forecast is taken: by docs/concepts/forecasts.md none costs clearly less."""
-
 Values = tuple[float | None, ...]
 """One forecast for each of `MEMBERS`; None of one that knows nothing yet."""
 
@@ -64,20 +61,16 @@ class MemberReport:
     """Root mean square of its relative errors: 0.2 is 20 % off. None before one was judged."""
 
 
-def weights(values: Values, scores: tuple[Score, ...]) -> tuple[float, ...]:
-    """Return each member's share in an ensemble, adding up to 1 if any of them has a value.
+def weights(scores: tuple[Score, ...]) -> tuple[float, ...]:
+    """Return each member's share in an ensemble, adding up to 1; empty before one was judged.
 
     A member is worth the inverse square of its mean squared error; one that was not judged yet has
-    no share unless none was, when all are equal.
+    no share.
     """
-    means = [
-        None if value is None else score.mean for value, score in zip(values, scores, strict=True)
-    ]
+    means = [score.mean for score in scores]
     worth = [0.0 if mean is None else max(mean, _LEAST_ERROR) ** -2 for mean in means]
-    if not any(worth):
-        worth = [0.0 if value is None else 1.0 for value in values]
     total = sum(worth)
-    return tuple(w / total for w in worth) if total else (0.0,) * len(worth)
+    return tuple([w / total for w in worth]) if total else ()
 
 
 def relative_error(score: Score) -> float | None:

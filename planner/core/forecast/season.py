@@ -26,17 +26,37 @@ _MOST_CHANGE = 4.0
 
 
 @value
+class Quarter:
+    """The quarter of an hour that goes on, which no season knows yet."""
+
+    index: int = 0
+    """Quarters since the clock's zero."""
+    total: float = 0.0
+    """Sum of value times seconds in it."""
+    seconds: float = 0.0
+
+    def seen(self, *, at: float, seconds: float, value: float) -> "Quarter":
+        """Return the quarter of *at* having seen *value* over the *seconds* that end then."""
+        index = int((at - seconds) // SLOT_SECONDS)
+        if index != self.index:
+            return Quarter(index=index, total=value * seconds, seconds=seconds)
+        return Quarter(
+            index=index, total=self.total + value * seconds, seconds=self.seconds + seconds
+        )
+
+    @property
+    def mean(self) -> float | None:
+        """Its mean; None unless half of it was seen."""
+        return None if self.seconds < SLOT_SECONDS / 2 else self.total / self.seconds
+
+
+@value
 class Season:
     """The usual level of each slot of a period; `for_period` makes a blank one."""
 
     period_seconds: float
     levels: str
     """Two digits a slot."""
-    slot: int = 0
-    """The one that goes on."""
-    total: float = 0.0
-    """Sum of value times seconds in it."""
-    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for another number of slots, as an old file may hold."""
@@ -48,16 +68,21 @@ class Season:
         """Return the season of that period, a multiple of 15 minutes, before anything was seen."""
         return cls(period_seconds=seconds, levels=_UNKNOWN * round(seconds / SLOT_SECONDS))
 
-    def seen(self, *, at: float, seconds: float, value: float) -> "Season":
-        """Return the season having seen *value* over the *seconds* that end *at*."""
-        slot = int((at - seconds) % self.period_seconds / SLOT_SECONDS)
-        goes_on = slot == self.slot
+    def seen(self, quarter: Quarter) -> "Season":
+        """Return the season having seen *quarter* end; itself where too little of that was seen."""
+        mean = quarter.mean
+        if mean is None:
+            return self
+        slot = quarter.index % (len(self.levels) // 2)
+        level = log(max(mean, _LEAST) / _LEAST)
+        usual = self._log_of(slot)
+        if usual is not None:
+            level = usual + _GAIN * (level - usual)
+        code = min(_MOST_CODE, round(level / _STEP))
+        digits = _DIGITS[code // len(_DIGITS)] + _DIGITS[code % len(_DIGITS)]
         return Season(
             period_seconds=self.period_seconds,
-            levels=self.levels if goes_on else self._folded(),
-            slot=slot,
-            total=value * seconds + (self.total if goes_on else 0.0),
-            seconds=seconds + (self.seconds if goes_on else 0.0),
+            levels=self.levels[: 2 * slot] + digits + self.levels[2 * slot + 2 :],
         )
 
     def change(self, at: float, ahead_seconds: float) -> float | None:
@@ -69,18 +94,6 @@ class Season:
         if now is None or then is None:
             return None
         return min(_MOST_CHANGE, max(1 / _MOST_CHANGE, exp(then - now)))
-
-    def _folded(self) -> str:
-        """Return the levels with the slot that ends in them, unless less than half was seen."""
-        if self.seconds < SLOT_SECONDS / 2:
-            return self.levels
-        level = log(max(self.total / self.seconds, _LEAST) / _LEAST)
-        usual = self._log_of(self.slot)
-        if usual is not None:
-            level = usual + _GAIN * (level - usual)
-        code = min(_MOST_CODE, round(level / _STEP))
-        digits = _DIGITS[code // len(_DIGITS)] + _DIGITS[code % len(_DIGITS)]
-        return self.levels[: 2 * self.slot] + digits + self.levels[2 * self.slot + 2 :]
 
     def _log_level(self, at: float) -> float | None:
         """Return the level *at*, on the line between the middles of the two nearest slots."""

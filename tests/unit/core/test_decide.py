@@ -7,10 +7,10 @@ from time import process_time
 import pytest
 
 from planner.core.decide import Bounds, PolicyConfig, PolicyState, decide
+from planner.core.headroom import BURST_HEADROOM
 from planner.core.observation import Replicas, RoleLoad
 from planner.core.plan import Reason
 from planner.core.role import Role
-from planner.core.situation import BURST_HEADROOM
 from planner.core.sla import Sla
 from planner.errors import ConfigError
 from planner.profiles import load_profile
@@ -204,8 +204,8 @@ def test_batches_past_the_itl_target_add_decode_replicas(look, pair):
 
 
 def test_late_requests_add_headroom(run, pair):
-    _, on_time = run([62.0] * 120, fleet=pair(2, 2))
-    _, late = run([62.0] * 120, fleet=pair(2, 2), on_time=0.8)
+    _, on_time = run([58.0] * 120, fleet=pair(2, 2))
+    _, late = run([58.0] * 120, fleet=pair(2, 2), on_time=0.8)
     assert late[-1].desired[P] > on_time[-1].desired[P]
     assert Reason.ATTAINMENT_BELOW_TARGET in {
         reason for plan in late for reason in reasons(plan.decisions[P])

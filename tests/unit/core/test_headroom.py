@@ -1,13 +1,12 @@
 """The forecast: average and peak, with headroom learned from what it got wrong."""
 
-from dataclasses import replace
 from math import exp
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.forecast import MEMBERS, Horizon
+from planner.core.forecast import Horizon
 from planner.core.headroom import (
     BUCKETS,
     Errors,
@@ -130,17 +129,3 @@ def test_memory_is_bounded(past):
     series = walked(past, seconds=0.5)
     assert len(series.promises) <= 32
     assert len(series.bursts) <= 16
-
-
-def test_only_the_forecasters_that_are_asked_learn():
-    both = replace(WINDOWS, among=MEMBERS)
-    alone, all_of_them = Series(), Series()
-    for index in range(200):
-        demand = 3.0 + index % 7
-        interval = Interval(at=5.0 * index, seconds=5.0, demands=(demand,), requests=(9,))
-        alone = learned(alone, interval, windows=WINDOWS)
-        all_of_them = learned(all_of_them, interval, windows=both)
-    assert alone.forecasts.level == all_of_them.forecasts.level
-    assert alone.forecasts.last == all_of_them.forecasts.last
-    assert alone.forecasts.daily == Series().forecasts.daily != all_of_them.forecasts.daily
-    assert alone.forecasts.scores == Series().forecasts.scores != all_of_them.forecasts.scores

@@ -40,7 +40,7 @@ def test_a_blank_state_knows_nothing():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"schema_version": "0"}, "schema version 0 is not the supported 3", id="old"),
+        pytest.param({"schema_version": "0"}, "schema version 0 is not the supported 4", id="old"),
         pytest.param({"at": "noon"}, "policy state: not a PolicyState", id="a text for a time"),
         pytest.param({"roles": {"mascot": {}}}, "policy state: ", id="an unknown role"),
         pytest.param({"colour": 1}, "unknown field 'colour'", id="an unknown field"),

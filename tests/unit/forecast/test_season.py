@@ -4,18 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.forecast.season import DAY_SECONDS, SLOT_SECONDS, WEEK_SECONDS, Season
+from planner.core.forecast.season import DAY_SECONDS, SLOT_SECONDS, WEEK_SECONDS, Quarter, Season
 
 
-def periods(levels, *, times=1, steps=3):
-    """A season that saw each of *levels* for one slot, in *steps* parts, and began the next."""
-    season = Season.for_period(len(levels) * SLOT_SECONDS)
-    seconds, at = SLOT_SECONDS / steps, 0.0
-    for level in [*levels * times, levels[0]]:
-        for _ in range(steps):
-            at += seconds
-            season = season.seen(at=at, seconds=seconds, value=level)
+def walked(season, values, *, seconds, start=0.0, quarter=None):
+    """*season* having seen each of *values* for *seconds*."""
+    quarter = quarter or Quarter()
+    for index, value in enumerate(values):
+        after = quarter.seen(at=start + (index + 1) * seconds, seconds=seconds, value=value)
+        if after.index != quarter.index:
+            season = season.seen(quarter)
+        quarter = after
     return season
+
+
+def periods(levels, *, steps=3):
+    """A season that saw each of *levels* for one slot, in *steps* parts, and began the next."""
+    values = [level for level in [*levels, levels[0]] for _ in range(steps)]
+    season = Season.for_period(len(levels) * SLOT_SECONDS)
+    return walked(season, values, seconds=SLOT_SECONDS / steps)
 
 
 def test_the_change_between_the_middles_of_slots_is_that_of_their_levels():
@@ -44,27 +51,27 @@ def test_no_change_is_more_than_fourfold():
 
 
 def test_what_was_not_seen_is_unknown():
-    season = Season.for_period(DAY_SECONDS)
-    for minute in range(600):
-        season = season.seen(at=60.0 * (minute + 1), seconds=60.0, value=2.0)
+    season = walked(Season.for_period(DAY_SECONDS), [2.0] * 600, seconds=60.0)
     assert season.change(7200.0, 900.0) == pytest.approx(1.0)
     assert season.change(34200.0, 3600.0) is None
     assert season.change(80000.0, 0.0) is None
 
 
-def test_a_slot_of_which_little_was_seen_is_not_learned():
-    season = Season.for_period(DAY_SECONDS).seen(at=880.0, seconds=60.0, value=5.0)
-    assert season.seen(at=960.0, seconds=60.0, value=5.0).levels == season.levels
+@pytest.mark.parametrize(("seconds", "mean"), [(440.0, None), (450.0, 5.0), (900.0, 5.0)])
+def test_a_quarter_is_known_from_its_half_on(seconds, mean):
+    assert Quarter().seen(at=seconds, seconds=seconds, value=5.0).mean == mean
+
+
+def test_a_quarter_of_which_little_was_seen_is_not_learned():
+    season = Season.for_period(DAY_SECONDS)
+    assert season.seen(Quarter(index=3, total=500.0, seconds=100.0)) is season
 
 
 def test_later_periods_count_less_than_half():
-    season = periods([1.0, 1.0, 1.0, 1.0], times=1)
-    again = season
-    for index in range(1, 5):
-        value = 10.0 if index == 2 else 1.0
-        again = again.seen(at=4500.0 + index * 900.0, seconds=900.0, value=value)
+    season = periods([1.0, 1.0, 1.0, 1.0])
+    again = season.seen(Quarter(index=5, total=9000.0, seconds=900.0))
     # A geometric mean: 10 ** 0.3 = 2.0
-    assert again.change(4950.0, 900.0) == pytest.approx(2.0, rel=0.01)
+    assert again.change(4950.0 - 900.0, 900.0) == pytest.approx(2.0, rel=0.01)
 
 
 @given(st.floats(1e-3, 7e4))
