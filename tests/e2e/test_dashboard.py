@@ -138,7 +138,7 @@ async def test_foresight_is_searched_for_between_two_refreshes(
 ) -> None:
     with dashboard(filled) as (url, _):
         async with opened_page(tmp_path / "browser") as page:
-            drawn = f"{_IS_DRAWN} && {_CHARTS} >= 2"
+            drawn = f"{_IS_DRAWN} && {_CHARTS} >= 2 && !!{_FIND}"
             await _opened(page, f"{url}/cost", width=1280, dark=False, drawn=drawn)
             place = f"{_FIND}.getBoundingClientRect()"
             left, top = [await page.evaluate(f"{place}.{side}") for side in ("left", "top")]
