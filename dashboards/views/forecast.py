@@ -104,7 +104,7 @@ def _forecasters(role: Role, aheads: list[Ahead]) -> None:
         f"every interval, from what was known then: {aheads[0].judged} forecasts at the shortest "
         "horizon. Seasons need a day or a week of history, more than is read here. The nearest is "
         "not the cheapest to follow, since a replica too few costs more than one too many: the "
-        "planner follows `level`, or the `ensemble` of all (`--forecaster`)."
+        "planner follows the one that its setting `forecaster` names."
     )
     rows = error_rows(aheads)
     spec = plane(rows, series(*aheads[0].errors), x="minutes ahead",
