@@ -5,7 +5,7 @@ import asyncio
 from planner.core.observation import StepSums
 from profiler.live.reading import EngineReading, ReadEngine, grown
 from profiler.loadgen import Answer, Client, NoAnswer, Prompts
-from profiler.ports import MeasuringFailed, PrefillSample
+from profiler.ports import Disturbed, MeasuringFailed, PrefillSample
 
 _POLL_SECONDS = 0.02
 _COUNTED_SECONDS = 2.0
@@ -54,7 +54,7 @@ def _engine_seconds(isl: int, computed: StepSums, answer: Answer) -> float:
             "the rest was in its cache, or somebody else's"
         )
     if not 0 < computed.seconds <= answer.ttft_seconds * _LONGER:
-        raise MeasuringFailed(
+        raise Disturbed(
             f"the engine counts {computed.seconds:.4g} s for a prompt whose first token came "
             f"after {answer.ttft_seconds:.4g} s"
         )

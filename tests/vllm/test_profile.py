@@ -72,14 +72,16 @@ async def looked_at(
     bench = Bench(rig, parallelism, Effort())
 
     async def prompt(isl: int) -> float:
-        point = (await bench.measure(PrefillAsk(isl=isl), before=())).prefill_point
-        assert point is not None
+        record = await bench.measure(PrefillAsk(isl=isl), before=())
+        point = record.prefill_point
+        assert point is not None, record.failure
         return point.ttft_seconds
 
     async def batch(concurrency: int, context: int) -> DecodePoint:
         ask = DecodeAsk(concurrency=concurrency, context=context)
-        point = (await bench.measure(ask, before=())).decode_point
-        assert point is not None
+        record = await bench.measure(ask, before=())
+        point = record.decode_point
+        assert point is not None, record.failure
         return point
 
     try:
