@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any, NoReturn
 
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.envs import enable_envs_cache
 from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import tokens_input
 from vllm.sampling_params import RequestOutputKind, SamplingParams
@@ -142,6 +143,7 @@ def make(flags: list[str], record: Record) -> AsyncLlm:
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise RuntimeFault(f"vLLM did not start: {_line(error)}") from error
+    enable_envs_cache()  # it reads the environment for every token otherwise
     return AsyncLlm(engine)
 
 

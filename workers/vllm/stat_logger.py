@@ -1,9 +1,9 @@
-"""Where vLLM reports each step to: the class that it makes one instance of for each engine."""
+"""Where vLLM reports each step of its engines to."""
 
 from collections.abc import Callable
 from typing import Any
 
-from vllm.v1.metrics.loggers import StatLoggerBase
+from vllm.v1.metrics.loggers import PrometheusStatLogger
 
 from workers.vllm.reports import report
 from workers.vllm.totals import Report
@@ -11,14 +11,17 @@ from workers.vllm.totals import Report
 Record = Callable[[Report], None]
 
 
-def logger_class(record: Record) -> type[StatLoggerBase]:
-    """Return a class that vLLM makes one instance of for each engine; all tell *record*."""
+def logger_class(record: Record) -> type[PrometheusStatLogger]:
+    """Return the class of what vLLM tells of all its engines; it tells *record*.
 
-    class Logger(StatLoggerBase):  # type: ignore[misc]
-        """Hands each step's statistics on."""
+    It stands where vLLM would put series for a page of its own, which nobody could ask for.
+    """
 
-        def __init__(self, _config: object, engine_index: int = 0) -> None:
-            self._rank = engine_index
+    class Logger(PrometheusStatLogger):  # type: ignore[misc]
+        """Hands each step's statistics on, and keeps nothing."""
+
+        def __init__(self, vllm_config: object, engine_indexes: object) -> None:
+            """Make none of the series."""
 
         def record(
             self,
@@ -28,6 +31,12 @@ def logger_class(record: Record) -> type[StatLoggerBase]:
             engine_idx: int = 0,
         ) -> None:
             record(report(scheduler_stats, iteration_stats, rank=engine_idx))
+
+        def record_sleep_state(self, sleep: int = 0, level: int = 0) -> None:
+            """Nothing to tell: the worker put it to sleep."""
+
+        def record_admission_rejection(self, reason: str) -> None:
+            """Nothing to tell: frontends and queues hold requests back."""
 
         def log_engine_initialized(self) -> None:
             """Nothing to tell: the capacity is read from the engine."""
