@@ -113,8 +113,7 @@ class Settings(BaseModel):
     prometheus_labels: Labels = {}
     """Labels of the targets that count; on Kubernetes their namespace when left out."""
     prometheus_replica: LabelName = None
-    """Label that tells replicas apart, by host and port if it is instance, else by name; pod on
-    Kubernetes and instance elsewhere when left out."""
+    """Label that tells replicas apart; pod on Kubernetes, instance elsewhere, when left out."""
     prometheus_token_file: Path | None = None
     """File with a bearer token for Prometheus, read anew each time."""
     prometheus_user: str | None = None

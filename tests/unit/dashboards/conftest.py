@@ -57,9 +57,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Entry(at=at + 5, observation=None, plan=None, note="frontend-1 does not answer"),
         )
         latest = replace(seen[-1], at=seen[-1].at + 10)
+        held = next(plan for plan in reversed(decisions.plans) if not plan.changes)
         journal.append(
             number,
-            Entry(at=at + 10, observation=latest, plan=decisions.plans[-1], outcome="unchanged"),
+            Entry(at=at + 10, observation=latest, plan=held, outcome="unchanged"),
         )
     return path
 
