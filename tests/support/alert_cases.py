@@ -78,6 +78,11 @@ def scalings(outcome: str, count: str) -> Series:
     return {f'planner_scalings_total{{{_PLANNER},outcome="{outcome}"}}': count}
 
 
+def beside(series: Series) -> Series:
+    """Return *series* as another planner of the same deployment tells them."""
+    return {name.replace("planner:9400", "planner-2:9400"): of for name, of in series.items()}
+
+
 def prefills(outcome: str, count: str) -> Series:
     """Return remote prefills of a decode worker."""
     worker = f'{_N},model="m",component="decode",instance="1a"'
@@ -300,13 +305,23 @@ CASES = {
         series=replicas(desired=lasting("3"), ready=lasting("3")),
         at="25m",
     ),
+    "all that is decided is refused": Case(
+        alert="PlannerScalingRejected",
+        series={**scalings("rejected", growing(1)), **planner(acts=lasting("1"))},
+        at="25m",
+        labels={"namespace": "n"},
+        description="In ten minutes 10 attempts or more of each planner that is to act in n were"
+        " refused: replicas do not fit, or who has the lease tells no metrics.",
+    ),
     "another planner has the lease": Case(
         alert="PlannerScalingRejected",
-        series=scalings("rejected", growing(1)),
+        series={
+            **scalings("rejected", growing(1)),
+            **planner(acts=lasting("1")),
+            **beside(scalings("rejected", lasting("0"))),
+            **beside(planner(acts=lasting("1"))),
+        },
         at="25m",
-        labels=_TARGET_OF_PLANNER | {"outcome": "rejected"},
-        description="10 attempts of planner:9400 in n were refused in ten minutes: another planner"
-        " has the lease, or replicas do not fit.",
     ),
     "what is decided is done": Case(
         alert="PlannerScalingRejected",
