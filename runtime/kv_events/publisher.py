@@ -31,7 +31,10 @@ _EPOCH_BITS = 48
 
 
 class KvPublisher:
-    """Tells what *ledger* is told, from `start` to `close`; tells all of it to who asks."""
+    """Tells what *ledger* is told, from `start` to `close`; tells all of it to who asks.
+
+    Before the first one asks nobody routes by it, and only the beat is heard.
+    """
 
     def __init__(
         self, plane: RequestPlane, ledger: BlockLedger, *, subject: str, instance_id: int
@@ -42,7 +45,7 @@ class KvPublisher:
         self._instance_id = instance_id
         self._epoch = secrets.randbits(_EPOCH_BITS)
         self._number = 0
-        self._is_asked = True
+        self._is_asked = False
         self._wanted = asyncio.Event()
         self._asking: Subscription | None = None
         self._task: asyncio.Task[None] | None = None

@@ -11,7 +11,7 @@ from runtime.errors import Draining, InvalidRequest, RuntimeFault
 from runtime.kv_events import publisher
 from runtime.kv_events.blocks import block_hashes
 from runtime.kv_events.ledger import BlockLedger
-from runtime.kv_events.messages import news_subject
+from runtime.kv_events.messages import decode_news, news_subject
 from runtime.kv_events.publisher import KvPublisher
 
 SIZE = 4
@@ -107,6 +107,18 @@ async def test_a_router_that_comes_later_is_told_what_is_there(make, deployment)
         client = await runtime.endpoint("decode", "generate").client("kv")
         await until(lambda client=client: known(client, 1) == 10)
         await client.close()
+
+
+async def test_blocks_are_told_once_somebody_asks(make, deployment):
+    runtime, heard = await deployment.connect(), []
+    subject = news_subject("planner", "decode")
+    await runtime.plane.subscribe(subject, lambda message: heard.append(decode_news(message)))
+    worker = await make(1)
+    worker.ledger.store(block_hashes(PROMPT, SIZE))
+    await until(lambda: len(heard) >= 3)
+    assert [news.events for news in heard] == [[]] * len(heard)
+    client = await runtime.endpoint("decode", "generate").client("kv")
+    await until(lambda: known(client, 1) == 10)
 
 
 async def test_lost_messages_are_made_up_for(make, client, deployment, monkeypatch):
