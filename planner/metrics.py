@@ -128,5 +128,4 @@ class LoopMetrics:
 def _attainment(traffic: Traffic | None) -> float:
     if traffic is None or traffic.within_sla is None:
         return _UNKNOWN
-    ended = traffic.finished + traffic.failed
-    return min(1.0, traffic.within_sla / ended) if ended else _UNKNOWN
+    return min(1.0, traffic.within_sla / traffic.ended) if traffic.ended else _UNKNOWN

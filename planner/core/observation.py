@@ -96,6 +96,32 @@ class Traffic:
     arrivals: Arrivals | None = None
     """The same arrivals in short bins; None from a source that cannot tell."""
 
+    @property
+    def ended(self) -> int:
+        """Requests that finished or failed: what attainment is a share of."""
+        return self.finished + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """What half of the requests, 95 % and 99 % did not exceed, in seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latencies:
+    """How the latencies of an interval are spread; None where not everybody tells, or none was.
+
+    Read off histograms, so a quantile is as fine as their buckets; above the last edge it is that
+    edge, which is the least that it can be. For whoever watches: no decision depends on it.
+    """
+
+    ttft: Quantiles | None = None
+    itl: Quantiles | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleLoad:
@@ -125,6 +151,8 @@ class Observation:
     """Age of the oldest figure in it."""
     in_flight: int | None = None
     """Requests inside the frontends."""
+    latencies: Latencies | None = None
+    """Of the interval that *traffic* is of; None from a source that cannot tell."""
 
     def replicas(self, role: Role) -> Replicas:
         """Return the replicas of *role*; none exist of a role that is not in the fleet."""

@@ -89,7 +89,8 @@ def _kept(status: Status) -> list[str]:
     attained = status.attained
     if attained is None:
         return [f"SLA {status.sla}   no request ended in the last minute"]
-    ended = f"{_requests(attained.finished)} in {format_duration(round(attained.seconds))}"
+    count = attained.finished + attained.failed
+    ended = f"{_requests(count)} in {format_duration(round(attained.seconds))}"
     if attained.share is None:
         return [f"SLA {status.sla}   {ended}; nobody tells which of them were late"]
     return [f"SLA {status.sla}   kept for {format_share(attained.share)} of {ended}"]

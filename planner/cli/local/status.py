@@ -37,11 +37,15 @@ class FrontendStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attained:
-    """The share of the requests that ended in the last *seconds* which were inside the SLA."""
+    """The share of the requests that ended in the last *seconds* which were inside the SLA.
+
+    Those that failed were not.
+    """
 
     share: float | None
     """None where nobody tells which requests were late."""
     finished: int
+    failed: int
     seconds: float
 
 
@@ -76,14 +80,15 @@ class Status:
         recent = [r for r in self.lately if r.entry.at > self.at - _LATELY_SECONDS]
         seen = [r.entry.observation for r in recent]
         traffic = [one.traffic for one in seen if one is not None and one.traffic is not None]
-        finished = sum(one.finished for one in traffic)
-        if not finished:
+        ended = sum(one.ended for one in traffic)
+        if not ended:
             return None
         within = [one.within_sla for one in traffic if one.within_sla is not None]
         is_known = len(within) == len(traffic)
         return Attained(
-            share=min(1.0, sum(within) / finished) if is_known else None,
-            finished=finished,
+            share=min(1.0, sum(within) / ended) if is_known else None,
+            finished=sum(one.finished for one in traffic),
+            failed=sum(one.failed for one in traffic),
             seconds=sum(one.seconds for one in traffic),
         )
 

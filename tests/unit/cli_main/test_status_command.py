@@ -31,10 +31,10 @@ FRONTEND = FrontendStatus(
 )
 
 
-def traffic(finished: int, within: int | None) -> Traffic:
+def traffic(finished: int, within: int | None, *, failed: int = 0) -> Traffic:
     return Traffic(
         seconds=5, arrived=9, isl_sum=9, isl_squared_sum=9, finished=finished, osl_sum=9,
-        within_sla=within,
+        within_sla=within, failed=failed,
     )  # fmt: skip
 
 
@@ -107,6 +107,14 @@ def test_a_look_tells_who_serves_how_well_and_why() -> None:
             {"lately": [record(8, entry(AT - 2, seen=traffic(10, None)))]},
             "SLA ttft=1s   10 requests in 5s; nobody tells which of them were late",
             id="lateness unknown",
+        ),
+        pytest.param(
+            {"lately": [record(8, entry(AT - 2, seen=traffic(8, 8, failed=2)))]},
+            "SLA ttft=1s   kept for 80% of 10 requests in 5s", id="failed",
+        ),
+        pytest.param(
+            {"lately": [record(8, entry(AT - 2, seen=traffic(0, 0, failed=2)))]},
+            "SLA ttft=1s   kept for 0% of 2 requests in 5s", id="all failed",
         ),
         pytest.param(
             {"fleet": None, "problem": "etcd is away"}, "Replicas are unknown: etcd is away",
