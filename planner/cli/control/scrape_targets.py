@@ -1,5 +1,6 @@
 """The planner's /targets: what Prometheus is to scrape, as its HTTP service discovery reads it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -8,6 +9,8 @@ from runtime.http.connection import Handler
 from runtime.http.message import Request, Response, json_response
 
 Group = Mapping[str, object]
+
+_USER = re.compile(r"(?<=://)[^/]*@")
 
 
 def answering(scraped: Callable[[], Iterable[ScrapedPage]], *, namespace: str) -> Handler:
@@ -34,9 +37,16 @@ def target_groups(pages: Iterable[ScrapedPage], *, namespace: str, own: str) -> 
 
 
 def _group_of(page: ScrapedPage, namespace: str) -> Group:
+    url = _without_user(page.url)
     if page.role is None:
-        return _group(page.url, namespace, component="frontend")
-    return _group(page.url, namespace, component=page.role.value, name=page.name or "")
+        return _group(url, namespace, component="frontend")
+    name = _without_user(page.name or "")  # of a server that was listed that is its URL
+    return _group(url, namespace, component=page.role.value, name=name)
+
+
+def _without_user(url: str) -> str:
+    """Return *url* without a user name and password: whoever scrapes has their own."""
+    return _USER.sub("", url)
 
 
 def _group(url: str, namespace: str, **labels: str) -> Group:

@@ -36,6 +36,18 @@ def test_each_page_with_whose_it_is_after_the_planners_own():
     ]  # fmt: skip
 
 
+def test_a_password_in_a_url_is_not_told():
+    url = "http://me:s@cret@10.0.0.3:80"
+    pages = [
+        ScrapedPage(url=f"{url}/metrics", role=Role.DECODE, name=url),
+        ScrapedPage(url=f"{url}/metrics"),
+    ]
+    groups = target_groups(pages, namespace="chat", own="")
+    assert [group["targets"] for group in groups] == [["10.0.0.3:80"]] * 2
+    assert groups[0]["labels"]["name"] == "http://10.0.0.3:80"
+    assert "cret" not in json.dumps(groups)
+
+
 async def test_the_planner_is_where_it_was_asked_and_pages_are_those_of_the_moment():
     pages = []
     targets = answering(lambda: pages, namespace="planner")
