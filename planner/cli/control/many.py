@@ -147,13 +147,19 @@ class Keeper:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep them until *stop* is set."""
         while True:
-            await self._begin_and_end()
+            try:
+                await self._begin_and_end()
+            except Exception:
+                log.exception("deployments not looked at")  # those that are kept still are
             if await set_within(stop, _LOOK_SECONDS):
                 return
 
     async def once(self) -> None:
-        """Take one turn for each; raises what kept one from it."""
-        await asyncio.gather(*(self._turn(place) for place in self._places().values()))
+        """Take one turn for each; raises what kept the first of those from it that had none."""
+        turns = [self._turn(place) for place in self._places().values()]
+        for error in await asyncio.gather(*turns, return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
         """Return whether the turns of all of them end."""

@@ -21,6 +21,7 @@ from planner.core.policy import Mode
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.errors import ConfigError
+from planner.journal import Journal
 
 D = Role.DECODE
 COMMON = Settings(mode=Mode.LOAD, sla="ttft=1s", interval="100ms", max_gpus=9)
@@ -119,20 +120,28 @@ def put(place: Place, name: str, role: str = "aggregated") -> None:
 
 
 @asynccontextmanager
-async def keeping(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper]:
+async def keeper_of(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper]:
     cluster = await place.watching(deployment=None)
     listed = read_deployments(written(folder, text), COMMON)
     journals, lead = Journals(), Lead(may_act=lambda: True)
     keeper = Keeper(cluster, listed, state=folder, lead=lead, journals=journals, time=clocks())
-    task = asyncio.create_task(keeper.run(asyncio.Event()))
     try:
         yield keeper
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await keeper.close()
         await journals.close()
+
+
+@asynccontextmanager
+async def keeping(place: Place, text: str, folder: Path) -> AsyncIterator[Keeper]:
+    async with keeper_of(place, text, folder) as keeper:
+        task = asyncio.create_task(keeper.run(asyncio.Event()))
+        try:
+            yield keeper
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -188,3 +197,31 @@ async def test_one_that_cannot_be_kept_is_told_and_the_others_are(
         await until(lambda: keeper.health() == (True, {"deployments": 1, "hung": []}))
 
     assert "--max prefill=3: this deployment has no such role" in caplog.text
+
+
+async def test_one_turn_for_each_is_taken_whatever_becomes_of_one(
+    empty: Place, tmp_path: Path
+) -> None:
+    put(empty, "one")
+    put(empty, "two")
+    async with keeper_of(empty, '[one]\nmax = { prefill = 3 }\n["*"]', tmp_path) as keeper:
+        with pytest.raises(ConfigError, match="--max prefill=3"):
+            await keeper.once()
+
+    with Journal.read(tmp_path / "two" / "journal.sqlite") as journal:
+        assert journal.latest() is not None
+
+
+async def test_a_look_that_fails_is_told_and_ends_nothing(
+    empty: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(empty, "one")
+    async with keeping(empty, '["*"]', tmp_path) as keeper:
+        await until(lambda: keeper.health()[1]["deployments"] == 1)
+        odd = workload("Deployment", "decode", replicas=1, deployment="odd")
+        odd["spec"]["replicas"] = "many"
+        empty.put(DEPLOYMENTS, odd)
+        await until(lambda: "deployments not looked at" in caplog.text)
+        empty.server.store.remove(DEPLOYMENTS.path("ns"), "decode")
+        put(empty, "two")
+        await until(lambda: keeper.health()[1]["deployments"] == 2)
