@@ -62,7 +62,7 @@ class FrontendMetrics:
         self.output_tokens = counter("output_tokens", "Tokens of ended responses.")
         self.cached_tokens = counter("cached_tokens", "Prompt tokens found in a prefix cache.")
         self.expected_cached_tokens = counter(
-            "expected_cached_tokens", "Of these, what the router kv expected when it chose."
+            "expected_cached_tokens", "Prompt tokens that the router kv expected in a prefix cache."
         )
         self.isl_squared = counter("input_sequence_tokens_squared", "Sum of isl^2, on arrival.")
         self.context_output = counter(
