@@ -29,8 +29,10 @@ SWEEP_SECONDS = 12 * 60.0
 PROMPTS = (190, 450, 640, 1250, 1700)
 BATCHES = ((3, 350), (4, 1100), (8, 240), (11, 700), (13, 1500))
 MOST_OFF = 0.15
-# A machine on which the same points are so far from themselves is too busy to tell anything.
-MOST_AGAIN = 0.1
+# How far the profile's own points, measured again, are off on a machine too busy to tell anything,
+# and how far where not the machine is to blame but the profile.
+BUSY = 0.1
+WRONG = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,18 @@ def _context(point: DecodePoint) -> int:
     return round(point.kv_tokens / point.batch)
 
 
+def why_untold(name: str, looks: list[tuple[Errors, Errors]]) -> str | None:
+    """Fail for a profile that is wrong; return why there is no telling, on a busy machine."""
+    fresh, again = (
+        median(abs(each) for errors in side for each in getattr(errors, name))
+        for side in zip(*looks, strict=True)
+    )
+    if fresh <= MOST_OFF:
+        return None
+    assert BUSY < again <= WRONG, (name, looks)
+    return f"{name} at the very points of the profile is {again:.0%} off by now"
+
+
 async def test_a_profile_of_real_engines_tells_what_it_did_not_measure(model, tmp_path) -> None:
     code, told = await profiled(model, tmp_path)
     assert code == 0
@@ -126,11 +140,6 @@ async def test_a_profile_of_real_engines_tells_what_it_did_not_measure(model, tm
         gpu="cpu", has_gpu=False, start_seconds=300.0, sample_seconds=60.0,
     )  # fmt: skip
     looks = [await looked_at(rig, profile, parallelism) for parallelism in PARALLELISMS]
-    for name in ("ttft", "itl"):
-        fresh, again = (
-            median(abs(each) for errors in side for each in getattr(errors, name))
-            for side in zip(*looks, strict=True)
-        )
-        if fresh > MOST_OFF and again > MOST_AGAIN:
-            pytest.skip(f"{name} at the very points of the profile is {again:.0%} off by now")
-        assert fresh <= MOST_OFF, (name, looks)
+    busy = [why for name in ("ttft", "itl") if (why := why_untold(name, looks))]
+    if busy:
+        pytest.skip("; ".join(busy))
