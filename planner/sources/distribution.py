@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, isclose
 
+from planner.core.observation import Quantiles
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
@@ -24,6 +26,28 @@ class Distribution:
         if not counts or self.count <= 0:
             return None
         return min(1.0, counts[0] / self.count)
+
+    @property
+    def quantiles(self) -> Quantiles | None:
+        """How the amounts are spread; None without any, or without buckets that hold all of them.
+
+        Within a bucket amounts are taken as spread evenly, from 0 on in the first one. In the last
+        one, which has no upper edge, a quantile is its lower edge: the least that it can be.
+        """
+        if len(self.below) < 2 or self.below[-1][0] < inf or self.below[-1][1] <= 0:
+            return None
+        return Quantiles(
+            p50=self._quantile(0.5), p95=self._quantile(0.95), p99=self._quantile(0.99)
+        )
+
+    def _quantile(self, share: float) -> float:
+        rank = share * self.below[-1][1]
+        before = 0.0
+        for low, high, count in _pieces(self.below[:-1]):
+            if count > 0 and before + count >= rank:
+                return low + (high - low) * (rank - before) / count
+            before += count
+        return self.below[-2][0]
 
     @property
     def square_sum(self) -> float:

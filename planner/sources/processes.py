@@ -7,6 +7,7 @@ from typing import Protocol
 from planner.core.observation import Arrivals
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance
+from planner.sources import traffic
 from planner.sources.arrivals import ArrivalsReader, reply
 from planner.sources.exposition import parse
 from planner.sources.pages import PageReader
@@ -98,7 +99,7 @@ class ScrapedProcesses:
         return texts
 
     def _sighting(self, text: str, now: float) -> Sighting:
-        page = parse(text, _PREFIX)
+        page = parse(text, _PREFIX, histograms=traffic.HISTOGRAMS)
         return Sighting(
             page=page if self._model is None else page.only("model", self._model), at=now
         )

@@ -76,6 +76,11 @@ def counted(page: Page, names: EngineNames) -> Counted:
     )
 
 
+def distribution(page: Page, amounts: Amounts) -> Distribution | None:
+    """Return the *amounts* that *page* counts; None where it does not say."""
+    return _distribution(_by_name(page), amounts)
+
+
 def _by_name(page: Page) -> _Named:
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for series, value in page.samples.items():

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from planner.core.observation import Observation, Replicas, Traffic
+from planner.core.observation import Observation, Replicas
 from planner.core.role import Role
 from planner.ports import Instance, InstanceState, Registry
 from planner.sources import load, traffic
 from planner.sources.exposition import Page
-from planner.sources.growth import Growths
+from planner.sources.growth import Growth, Growths
 from planner.sources.processes import Look, Processes, page_of
 from planner.sources.scraped import ScrapedPage
 from planner.sources.sighting import oldest_seconds
@@ -20,7 +20,7 @@ class ScrapeSource:
     def __init__(self, registry: Registry, processes: Processes) -> None:
         self._registry = registry
         self._processes = processes
-        self._counted = Growths(traffic.COUNTERS)
+        self._counted = Growths(traffic.COUNTERS | traffic.BUCKETS)
         self._computed = Growths(load.COUNTERS)
         self._in_flight: dict[str, int] = {}
         self._start_ups = StartUps()
@@ -46,8 +46,8 @@ class ScrapeSource:
 
         Traffic is None at the first look, when no frontend answers, when one of its counters is
         missing, and until each has told something newer than at the look before; its arrivals
-        also when one frontend does not tell them. Raises MetricsUnavailable when nothing is
-        registered or nothing answers.
+        and the latencies also when one frontend does not tell them. Raises MetricsUnavailable
+        when nothing is registered or nothing answers.
         """
         bases, workers = await self._registry.frontends(), await self._registry.instances()
         self._scraped = [
@@ -61,28 +61,32 @@ class ScrapeSource:
         look = await self._processes.look(bases, workers, now=now)
         self._in_flight = _in_flight({one: seen.page for one, seen in look.workers.items()})
         self._start_ups.see(seen.page for seen in look.workers.values())
+        counted = self._since(look, bases)
+        told = list((counted or {}).values())
+        are_all = len(told) == max(len(bases), len(look.frontends))
         return Observation(
             at=now,
             fleet=fleet,
-            traffic=self._traffic(look, bases),
+            traffic=(None if counted is None else traffic.traffic(told, arrivals=look.arrivals())),
             load=load.loads(
                 {i: s.page for i, s in look.workers.items() if i.state is InstanceState.READY},
                 grown=self._grown(look, workers),
             ),
             in_flight=_sum((seen.page for seen in look.frontends.values()), traffic.IN_FLIGHT),
             age_seconds=oldest_seconds([*look.frontends.values(), *look.workers.values()]),
+            latencies=traffic.latencies(told) if are_all else None,
         )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._processes.close()
 
-    def _traffic(self, look: Look, bases: Collection[str]) -> Traffic | None:
+    def _since(self, look: Look, bases: Collection[str]) -> Mapping[str, Growth] | None:
+        """Return what each frontend counted since the last look; None while one is behind."""
         targets = {*bases, *look.frontends}
         if self._counted.is_behind({base: seen.at for base, seen in look.frontends.items()}):
             return None
-        counted = self._counted.grown_of(look.frontends, targets=targets)
-        return traffic.traffic(list(counted.values()), arrivals=look.arrivals())
+        return self._counted.grown_of(look.frontends, targets=targets)
 
     def _grown(self, look: Look, workers: Collection[Instance]) -> Mapping[Instance, Page]:
         seen = {_address(one): sighting for one, sighting in look.workers.items()}

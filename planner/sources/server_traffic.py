@@ -6,7 +6,7 @@ They count requests when they end, and none tells when they arrive or how each o
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from planner.core.observation import Traffic
+from planner.core.observation import Latencies, Traffic
 from planner.core.role import Role
 from planner.core.sla import Sla
 from planner.sources.distribution import Distribution, added, scaled
@@ -24,6 +24,21 @@ class Interval:
     arrived: float | None
     counted: Counted
     itl_is_per_request: bool
+
+
+def latencies(intervals: Sequence[Interval]) -> Latencies | None:
+    """Return how latencies of all servers together are spread; None where one does not tell.
+
+    Nothing of ITL where some count requests and some the gaps between tokens.
+    """
+    seconds = max((one.seconds for one in intervals), default=0.0)
+    end = _of(intervals, Role.DECODE)
+    ttft = itl = None
+    if all(one.counted.ttft is not None for one in intervals):
+        ttft = _ttft(intervals, seconds).quantiles
+    if all(one.counted.itl is not None for one in end) and _count_alike(end):
+        itl = (_amounts(end, seconds, lambda one: one.counted.itl) or _NOTHING).quantiles
+    return None if ttft is None and itl is None else Latencies(ttft=ttft, itl=itl)
 
 
 class ServedTraffic:
@@ -102,6 +117,10 @@ def share_within(sla: Sla | None, *, ttft: Distribution, itl: Distribution) -> f
     if not known or len(known) < len(shares):
         return None
     return max(0.0, 1 - sum(1 - share for share in known))
+
+
+def _count_alike(intervals: Sequence[Interval]) -> bool:
+    return len({one.itl_is_per_request for one in intervals}) == 1
 
 
 def _of(intervals: Sequence[Interval], role: Role) -> Sequence[Interval]:

@@ -15,7 +15,7 @@ from planner.sources.readings import Gauges, counted, gauges
 from planner.sources.scraped import ScrapedPage
 from planner.sources.server_arrivals import Admissions
 from planner.sources.server_pages import Pages, ServerPage
-from planner.sources.server_traffic import Interval, ServedTraffic
+from planner.sources.server_traffic import Interval, ServedTraffic, latencies
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +111,7 @@ class ServersSource:
             load=self._load(held),
             in_flight=sum(inside.values()) if inside else None,
             age_seconds=max(one.age_seconds for one in pages.values()),
+            latencies=(None if missing or len(intervals) < len(pages) else latencies(intervals)),
         )
 
     async def close(self) -> None:

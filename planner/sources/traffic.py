@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from planner.core.observation import Arrivals, Traffic
+from planner.core.observation import Arrivals, Latencies, Quantiles, Traffic
+from planner.sources.distribution import added, scaled
+from planner.sources.engines.names import Amounts, histogram
 from planner.sources.growth import Growth
+from planner.sources.readings import distribution
 
 PREFIX = "planner_frontend_"
 IN_FLIGHT = f"{PREFIX}inflight_requests"
@@ -23,7 +26,11 @@ COUNTERS = frozenset(
 )
 """Every counter that traffic is made of."""
 NAMES = COUNTERS | {IN_FLIGHT}
-"""Every sample of a frontend that is of use."""
+"""Every sample of a frontend without which something is unknown that decisions are made of."""
+HISTOGRAMS = frozenset({_TTFT, _ITL})
+"""Histograms whose buckets are of use."""
+BUCKETS = frozenset(f"{name}_bucket" for name in HISTOGRAMS)
+"""Their samples."""
 
 
 def traffic(growths: Sequence[Growth], *, arrivals: Arrivals | None = None) -> Traffic | None:
@@ -54,6 +61,28 @@ def traffic(growths: Sequence[Growth], *, arrivals: Arrivals | None = None) -> T
         itl_count=round(known[f"{_ITL}_count"]),
         arrivals=arrivals,
     )
+
+
+def latencies(growths: Sequence[Growth]) -> Latencies | None:
+    """Return how latencies of all frontends together are spread; None where one does not tell."""
+    ttft, itl = _quantiles(growths, histogram(_TTFT)), _quantiles(growths, histogram(_ITL))
+    return None if ttft is None and itl is None else Latencies(ttft=ttft, itl=itl)
+
+
+def _quantiles(growths: Sequence[Growth], amounts: Amounts) -> Quantiles | None:
+    """Return those of all frontends' counts, stretched; None unless each told its buckets.
+
+    One that has counted nothing yet may have no series at all.
+    """
+    seconds = max((growth.seconds for growth in growths), default=0.0)
+    parts = []
+    for growth in growths:
+        told = distribution(growth.page, amounts)
+        if told is None and growth.page.total(amounts.count.name) is None:
+            return None
+        if told is not None and told.count > 0:
+            parts.append(scaled(told, seconds / growth.seconds))
+    return added(parts).quantiles
 
 
 def _sum(growths: Sequence[Growth], seconds: float, name: str, **labels: str) -> float | None:

@@ -15,7 +15,7 @@ from planner.sources.prometheus.pages import PrometheusPages, host_and_port
 from planner.sources.sighting import Sighting
 from planner.sources.start_ups import NAME as START_UP
 
-NAMES = frozenset({*traffic.NAMES, *load.NAMES, START_UP})
+NAMES = frozenset({*traffic.NAMES, *traffic.BUCKETS, *load.NAMES, START_UP})
 """Every sample of a frontend or worker that is of use."""
 _MODEL = "model"
 

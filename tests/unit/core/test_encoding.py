@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.encoding import decoded, encoded
-from planner.core.observation import Observation, Replicas, RoleLoad, Traffic
+from planner.core.observation import Latencies, Observation, Quantiles, Replicas, RoleLoad, Traffic
 from planner.core.plan import Decision, Gpus, Plan, Reason, Step
 from planner.core.role import Role
 
@@ -16,6 +16,7 @@ roles = st.sampled_from(Role)
 counts = st.integers(0, 1000)
 numbers = st.floats(allow_nan=False)
 replicas = st.builds(Replicas, ready=counts, starting=counts, draining=counts)
+quantiles = st.builds(Quantiles, p50=numbers, p95=numbers, p99=numbers)
 observations = st.builds(
     Observation,
     at=numbers,
@@ -34,6 +35,7 @@ observations = st.builds(
         roles, st.builds(RoleLoad, waiting=st.none() | counts, kv_usage=st.none() | numbers)
     ),
     age_seconds=numbers,
+    latencies=st.none() | st.builds(Latencies, ttft=st.none() | quantiles),
 )
 steps = st.builds(
     Step,
@@ -82,6 +84,7 @@ def test_names_and_units_stay_readable():
 
 def test_a_field_with_a_default_may_be_missing_in_older_data():
     assert decoded(Replicas, {"ready": 2}) == Replicas(ready=2)
+    assert decoded(Observation, {"at": 1.0, "fleet": {}}).latencies is None
 
 
 def test_a_whole_number_is_a_float_where_one_is_meant():

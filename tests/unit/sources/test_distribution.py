@@ -65,3 +65,46 @@ def test_scaling_keeps_mean_and_shares():
     some = counted([3, 30, 30, 300])
     assert scaled(some, 2.5).mean == some.mean
     assert scaled(some, 2.5).share_up_to(50) == some.share_up_to(50)
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("below", "quantiles"),
+    [
+        pytest.param(((0.1, 50), (0.2, 90), (0.4, 100), (INF, 100)), (0.1, 0.3, 0.38), id="many"),
+        pytest.param(((0.1, 100), (INF, 100)), (0.05, 0.095, 0.099), id="from zero on"),
+        pytest.param(((0.1, 0), (0.3, 4), (0.5, 4), (INF, 4)), (0.2, 0.29, 0.298), id="one bucket"),
+        pytest.param(((0.1, 96), (INF, 100)), (0.052083, 0.098958, 0.1), id="above the last edge"),
+        pytest.param(((0.1, 0), (0.2, 0), (INF, 7)), (0.2, 0.2, 0.2), id="all above it"),
+        pytest.param(((0.0, 60), (1.0, 100), (INF, 100)), (0.0, 0.875, 0.975), id="many zeros"),
+    ],
+)
+def test_quantiles_are_spread_evenly_within_a_bucket(below, quantiles):
+    told = Distribution(total=1.0, count=float(below[-1][1]), below=below).quantiles
+    assert (told.p50, told.p95, told.p99) == pytest.approx(quantiles, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        pytest.param((), id="no buckets"),
+        pytest.param(((INF, 3),), id="no edge"),
+        pytest.param(((0.1, 3), (0.2, 3)), id="not all of them"),
+        pytest.param(((0.1, 0), (INF, 0)), id="nothing counted"),
+    ],
+)
+def test_no_quantiles_of_what_is_not_told(below):
+    assert Distribution(total=1.0, count=3.0, below=below).quantiles is None
+
+
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=60))
+def test_quantiles_are_in_the_bucket_that_they_fall_into(amounts):
+    told = counted(amounts).quantiles
+    ordered = sorted(amounts)
+    for share, value in ((0.5, told.p50), (0.95, told.p95), (0.99, told.p99)):
+        amount = ordered[max(0, -(-round(share * 100) * len(amounts) // 100) - 1)]
+        upper = next(edge for edge in EDGES if edge >= amount)
+        lower = max((edge for edge in EDGES if edge < amount), default=0)
+        assert lower <= value <= upper

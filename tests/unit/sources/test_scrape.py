@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from planner.core.observation import Replicas, StepSums
+from planner.core.observation import Latencies, Quantiles, Replicas, StepSums
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState
@@ -126,6 +126,84 @@ async def test_two_frontends_add_up_over_the_interval():
     assert (traffic.osl_sum, traffic.context_osl_sum) == (40.0, 105 * 10 + 315 * 30)
     assert (traffic.ttft_count, traffic.itl_count, traffic.within_sla) == (2, 0, 2)
     assert traffic.ttft_sum == pytest.approx(0.2)
+
+
+def spread(seen):
+    ttft = seen.latencies.ttft
+    return pytest.approx((ttft.p50, ttft.p95, ttft.p99))
+
+
+async def test_quantiles_are_of_the_requests_of_all_frontends_in_the_interval():
+    directory, first, second = Directory(), Frontend(), Frontend()
+    async with serving(directory) as (source, add):
+        for frontend in (first, second):
+            directory.urls.append(str((await add(frontend.registry)).make_url("/")))
+        for _ in range(1000):  # before the first look, so that they do not count
+            first.ttft.observe(9.0)
+        assert (await source.observe(FLEET, now=10.0)).latencies is None
+        assert (await source.observe(FLEET, now=15.0)).latencies is None  # nothing was measured
+
+        # 60 up to 0.1 s and 40 up to 0.25 s; one frontend has no series of ITL yet.
+        for frontend, amount, times in ((first, 0.09, 60), (second, 0.2, 40)):
+            for _ in range(times):
+                frontend.ttft.observe(amount)
+        for _ in range(4):
+            first.itl.labels("m").observe(0.004)
+        seen = await source.observe(FLEET, now=20.0)
+    assert spread(seen) == (0.075 + 0.025 * 50 / 60, 0.1 + 0.15 * 35 / 40, 0.1 + 0.15 * 39 / 40)
+    assert seen.latencies.itl == Quantiles(p50=0.0025, p95=0.00475, p99=0.00495)
+
+
+async def test_a_frontend_that_restarted_tells_what_it_counted_since():
+    directory, frontends = Directory(), [Frontend()]
+    async with serving(directory) as (source, add):
+        directory.urls.append(str((await add(lambda: frontends[-1].registry)).make_url("/")))
+        for _ in range(100):
+            frontends[0].serve(isl=10, osl=10)
+        await source.observe(FLEET, now=0.0)
+        frontends.append(Frontend())
+        frontends[-1].ttft.observe(0.3)
+        seen = await source.observe(FLEET, now=5.0)
+    assert spread(seen) == (0.375, 0.4875, 0.4975)
+
+
+async def test_a_silent_frontend_leaves_latencies_unknown_until_it_covers_the_gap():
+    directory, first, second, away = Directory(), Frontend(), Frontend(), asyncio.Event()
+
+    async def page():
+        if away.is_set():
+            await hang()
+        return second.registry
+
+    async with serving(directory) as (source, add):
+        for shown in (first.registry, page):
+            directory.urls.append(str((await add(shown)).make_url("/")))
+        await source.observe(FLEET, now=0.0)
+        away.set()
+        first.serve(isl=10, osl=10)
+        second.serve(isl=10, osl=10)
+        seen = await source.observe(FLEET, now=5.0)
+        assert (seen.traffic.arrived, seen.latencies) == (1, None)
+        away.clear()
+        assert (await source.observe(FLEET, now=10.0)).latencies == Latencies(
+            ttft=Quantiles(p50=0.0875, p95=0.09875, p99=0.09975)
+        )
+
+
+async def test_a_frontend_without_buckets_leaves_latencies_unknown():
+    directory, frontend = Directory(), Frontend()
+
+    def without():
+        families = [one for one in frontend.registry.collect() if "time_to_first" in one.name]
+        for one in families:
+            one.samples = [s for s in one.samples if not s.name.endswith("_bucket")]
+        return type("Shown", (), {"collect": lambda _: families})()
+
+    async with serving(directory) as (source, add):
+        directory.urls.append(str((await add(without)).make_url("/")))
+        await source.observe(FLEET, now=0.0)
+        frontend.serve(isl=10, osl=10)
+        assert (await source.observe(FLEET, now=5.0)).latencies is None
 
 
 async def test_a_frontend_without_a_counter_makes_traffic_unknown():

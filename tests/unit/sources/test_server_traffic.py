@@ -4,12 +4,12 @@ import pytest
 
 from planner.core.role import Role
 from planner.core.sla import Sla
-from planner.sources.distribution import Distribution
+from planner.sources.distribution import Distribution, scaled
 from planner.sources.exposition import Page
 from planner.sources.growth import Growth
 from planner.sources.readings import Counted
 from planner.sources.server_arrivals import Admissions
-from planner.sources.server_traffic import Interval, ServedTraffic, share_within
+from planner.sources.server_traffic import Interval, ServedTraffic, latencies, share_within
 
 NOTHING = Page(samples={}, declared=frozenset())
 AGAIN = Growth(seconds=5.0, page=NOTHING)
@@ -130,6 +130,43 @@ def test_attainment_counts_the_requests_that_finished():
     gaps = interval(requests=40, per_request=False, **late)
     assert ServedTraffic(sla).traffic([gaps]).within_sla is None
     assert share_within(None, ttft=TTFT, itl=ITL) is None
+
+
+def test_quantiles_are_of_all_servers_together():
+    one = interval(ttft=TTFT, itl=ITL)
+    slow = amounts(300, 0.2, (0.1, 0.0), (0.25, 300.0), (float("inf"), 300.0))
+    told = latencies([one, interval(ttft=slow, itl=ITL)])
+    # 60 up to 0.1 s, 336 of the others up to 0.25 s, 4 above.
+    assert told.ttft.p50 == pytest.approx(0.1 + 0.15 * 140 / 336)
+    assert told.ttft.p95 == pytest.approx(0.1 + 0.15 * 320 / 336)
+    assert told.ttft.p99 == pytest.approx(0.25)
+    # Of a window twice as long the rate counts, which is half as much.
+    slow = interval(seconds=10.0, ttft=slow, itl=ITL)
+    assert latencies([one, slow]).ttft.p50 == pytest.approx(0.1 + 0.15 * 65 / 186)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        pytest.param({"ttft": None, "itl": None}, (False, False), id="one does not tell"),
+        pytest.param({"ttft": amounts(5, 0.1)}, (False, True), id="one has no buckets"),
+        pytest.param({"ttft": scaled(TTFT, 0.0)}, (True, True), id="one measured none"),
+        pytest.param({"per_request": False}, (True, False), id="one counts gaps"),
+    ],
+)
+def test_quantiles_are_known_where_every_server_tells(other, told):
+    second = interval(**{"ttft": TTFT, "itl": ITL} | other)
+    found = latencies([interval(ttft=TTFT, itl=ITL), second])
+    kinds = (None, None) if found is None else (found.ttft, found.itl)
+    assert tuple(kind is not None for kind in kinds) == told
+
+
+def test_of_two_halves_only_the_gaps_have_quantiles():
+    halves = [interval(role, ttft=TTFT, itl=ITL) for role in (Role.PREFILL, Role.DECODE)]
+    told = latencies(halves)
+    assert told.ttft is None
+    assert told.itl.p50 == pytest.approx(0.01 + 0.015 * 40 / 89)
+    assert latencies([]) is None
 
 
 def test_arrivals_are_what_was_let_in():

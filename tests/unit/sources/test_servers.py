@@ -93,6 +93,8 @@ async def test_what_vllm_served_between_two_recorded_pages():
     assert traffic.isl_sum == pytest.approx(32 * 3216 / 10)
     assert traffic.osl_sum == 2 * (4 + 16 + 32 + 32 + 64)
     assert (traffic.ttft_count, traffic.itl_count) == (28, 10)
+    assert 0 < seen.latencies.ttft.p50 <= seen.latencies.ttft.p95 <= seen.latencies.ttft.p99
+    assert 0 < seen.latencies.itl.p50 <= seen.latencies.itl.p99
     assert (load.running, load.waiting, load.waiting_tokens, load.steps) == (16, 4, None, None)
     assert load.kv_usage == pytest.approx(0.0802, abs=1e-4)
     assert seen.in_flight == 20
@@ -178,6 +180,7 @@ async def test_while_one_is_silent_the_traffic_is_unknown_until_it_is_gone(caplo
         machines[1].is_silent = True
         seen = await look(source)
         assert (seen.traffic, seen.fleet[Role.AGGREGATED].ready) == (None, 2)
+        assert seen.latencies is None
         seen = await look(source, after=12.0)
         assert (seen.traffic.seconds, seen.fleet[Role.AGGREGATED].ready) == (12, 1)
         assert caplog.messages == [f"servers silent urls={machines[1].url}"]

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import generate_latest
 
-from planner.core.observation import Replicas
+from planner.core.observation import Quantiles, Replicas
 from planner.core.role import Role
 from planner.errors import MetricsUnavailable
 from planner.ports import Instance, InstanceState
@@ -133,6 +133,8 @@ async def test_it_is_what_the_pages_themselves_tell(fake, replica):
             seen = await source.observe(FLEET, now=5.0 * number)
             assert replace(seen, age_seconds=0.0) == expected
     assert seen.traffic.arrived == 1
+    assert seen.latencies.ttft == Quantiles(p50=0.05, p95=0.095, p99=0.099)
+    assert 0.0089 < seen.latencies.itl.p50 < seen.latencies.itl.p99 < 0.0119
     assert seen.load[Role.DECODE].steps.prefilled == 1000
     assert source.in_flight == pages.in_flight == {"decode-1": 3}
     assert source.cold_start_seconds == 21.0
