@@ -96,6 +96,11 @@ class Traffic:
     arrivals: Arrivals | None = None
     """The same arrivals in short bins; None from a source that cannot tell."""
 
+    @property
+    def ended(self) -> int:
+        """Requests that finished or failed: what attainment is a share of."""
+        return self.finished + self.failed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantiles:
