@@ -59,23 +59,16 @@ async def deployed(
         folders.prepare()
         sockets = socket_directory(folders.state)
         ports = Ports(http=free_port(), etcd=free_port(), etcd_peer=free_port(), nats=free_port())
-        commands = {role: launched(kind.command(parallelism, ports, role=role)) for role in roles}
+        engines = {
+            role: RoleSpec(
+                command=tuple(launched(kind.command(parallelism, ports, role=role))),
+                env=devices(gpus, parallelism, index),
+            )
+            for index, role in enumerate(roles)
+        }
         daemon = start_daemon(sockets, log=folders.log("supervisor"))
-        spec = DeploymentSpec(
-            namespace=NAMESPACE,
-            endpoint=daemon.endpoint,
-            store_url=ports.store_url,
-            plane_url=ports.plane_url,
-            frontend_url=ports.frontend_url,
-            log_directory=str(folders.logs),
-            roles={
-                role: RoleSpec(command=tuple(line), env=devices(gpus, parallelism, index))
-                for index, (role, line) in enumerate(commands.items())
-            },
-            drain_seconds=_DRAIN_SECONDS,
-            model=kind.model_name,
-        )
         try:
+            spec = _spec(daemon, folders, ports, engines, model=kind.model_name)
             try:
                 ready = await _ready(daemon, folders, ports, spec, timeout=timeout)
             except (PlannerError, RuntimeFault) as error:
@@ -90,6 +83,22 @@ def devices(gpus: Sequence[str], parallelism: Parallelism, index: int) -> dict[s
     count = parallelism.gpus
     own = gpus[index * count : (index + 1) * count]
     return {DEVICES: ",".join(own)} if own else {}
+
+
+def _spec(
+    daemon: Daemon, folders: Folders, ports: Ports, engines: Mapping[Role, RoleSpec], *, model: str
+) -> DeploymentSpec:
+    return DeploymentSpec(
+        namespace=NAMESPACE,
+        endpoint=daemon.endpoint,
+        store_url=ports.store_url,
+        plane_url=ports.plane_url,
+        frontend_url=ports.frontend_url,
+        log_directory=str(folders.logs),
+        roles=engines,
+        drain_seconds=_DRAIN_SECONDS,
+        model=model,
+    )
 
 
 async def _ready(
