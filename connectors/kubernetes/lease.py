@@ -31,8 +31,8 @@ class KubernetesLease:
     """The Lease *name*, sought and kept by this planner as *identity* from `start` to `close`.
 
     When others renew it is timed here from when that was seen: clocks may differ. *clock* never
-    goes back, in seconds. Its holder has *annotate* say what stands at
-    it as annotations, of what did.
+    goes back, in seconds. With each renewal *annotate* is given the annotations that stand at it,
+    and returns those that are to.
     """
 
     def __init__(

@@ -118,7 +118,7 @@ def _fleet(given: FleetLike) -> dict[Role, int]:
 
 
 def _config(sla: SlaLike | PolicyConfig, fleet: Mapping[Role, int], wanted: Wanted) -> PolicyConfig:
-    config = sla if isinstance(sla, PolicyConfig) else _plain_config(as_sla(sla), fleet)
+    config = sla if isinstance(sla, PolicyConfig) else _plain_config(sla, fleet)
     if fleet and set(fleet) != set(config.roles):
         raise ConfigError(
             f"fleet of {', '.join(fleet)}: the policy has bounds for {', '.join(config.roles)}",
