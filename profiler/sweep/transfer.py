@@ -30,9 +30,9 @@ async def measure_transfer(
     except MeasuringFailed as error:
         failure = str(error)
     finally:
-        failure = await stopped(stack, limit_seconds=effort.stop_seconds) or failure
+        problem = await stopped(stack, limit_seconds=effort.stop_seconds)
     kept = tuple(samples[_FIRST_PASSES:])
-    return TransferRecord(parallelism=parallelism, samples=kept, failure=failure)
+    return TransferRecord(parallelism=parallelism, samples=kept, failure=failure or problem)
 
 
 async def _send(pair: RunningPair, isl: int, samples: list[TransferSample]) -> None:

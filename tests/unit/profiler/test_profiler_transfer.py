@@ -48,6 +48,7 @@ class Pairs:
 
     broken: str = ""
     fails_at: int | None = None
+    lasts: str = ""
     sent: list = field(default_factory=list)
     started: list = field(default_factory=list)
     running: int = 0
@@ -62,6 +63,8 @@ class Pairs:
             yield self
         finally:
             self.running -= 1
+            if self.lasts:
+                raise MeasuringFailed(self.lasts)
 
     async def transfer(self, isl):
         if len(self.sent) == self.fails_at:
@@ -99,6 +102,10 @@ async def test_the_rate_is_measured_at_the_smallest_engine_and_is_that_of_a_gpu(
 FAILURES = [
     pytest.param(Pairs(broken="nixl is not installed"), "nixl is not installed", id="no start"),
     pytest.param(Pairs(fails_at=4), "the KV did not arrive", id="half of the way"),
+    pytest.param(Pairs(lasts="still there"), "still there", id="no end"),
+    pytest.param(
+        Pairs(fails_at=4, lasts="still there"), "the KV did not arrive", id="no way and no end"
+    ),
 ]
 
 
