@@ -66,12 +66,12 @@ class KvFollower:
 
     async def close(self) -> None:
         """Listen no more."""
+        if self._subscription is not None:
+            await self._subscription.close()  # what arrives until then may ask once more
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._subscription is not None:
-            await self._subscription.close()
 
     async def _follow(self) -> None:
         async for records in self._instances.changes():

@@ -11,7 +11,7 @@ from runtime.errors import Draining, InvalidRequest, RuntimeFault
 from runtime.kv_events import publisher
 from runtime.kv_events.blocks import block_hashes
 from runtime.kv_events.ledger import BlockLedger
-from runtime.kv_events.messages import decode_news, news_subject
+from runtime.kv_events.messages import KvNews, decode_news, encode_news, news_subject
 from runtime.kv_events.publisher import KvPublisher
 
 SIZE = 4
@@ -260,3 +260,19 @@ async def test_a_client_that_closes_listens_no_more(make, client, deployment):
     worker.ledger.store(block_hashes(PROMPT, SIZE))
     await asyncio.sleep(0.03)
     assert known(client, 1) == 0
+
+
+async def test_what_arrives_while_a_client_closes_leaves_no_task_behind(make, client, monkeypatch):
+    await make(1)
+    await until(lambda: client._strategy._known.tells(1))
+    follower = client._follower
+    subscription, close = follower._subscription, follower._subscription.close
+
+    async def close_late() -> None:
+        follower._asked.clear()
+        follower._receive(encode_news(KvNews(instance_id=1, epoch=0, number=1, block_size=SIZE)))
+        await close()
+
+    monkeypatch.setattr(subscription, "close", close_late)
+    await client.close()
+    assert not follower._tasks
