@@ -274,5 +274,5 @@ async def test_what_arrives_while_a_client_closes_leaves_no_task_behind(make, cl
         await close()
 
     monkeypatch.setattr(subscription, "close", close_late)
-    await client.close()
+    await follower.close()
     assert not follower._tasks
