@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from planner.core.observation import Latencies, Quantiles
 from planner.core.role import Role
 
 _TRAFFIC = (
@@ -12,6 +13,7 @@ _TRAFFIC = (
     "itl_count", "isl_sum", "osl_sum",
 )  # fmt: skip
 _PLAN = ("current", "raw", "desired")
+_QUANTILES = ("p50", "p95", "p99")
 
 
 def _extract(column: str, path: str, name: str) -> str:
@@ -24,6 +26,7 @@ LOOK_COLUMNS = ", ".join(
         *(_extract("observation", f"traffic.{name}", name) for name in _TRAFFIC),
         _extract("observation", "fleet", "fleet"),
         _extract("observation", "age_seconds", "age_seconds"),
+        _extract("observation", "latencies", "latencies"),
         *(
             _extract("plan", f"decisions.{role}.{name}", f"{role}_{name}")
             for role in Role
@@ -80,6 +83,8 @@ class Look:
     """Wall clock, seconds since the epoch."""
     changed: bool
     traffic: Counts | None
+    latencies: Latencies
+    """How those of the interval are spread, as far as it is told."""
     roles: Mapping[Role, RoleLook]
     age_seconds: float | None
     gpus: int | None
@@ -101,6 +106,7 @@ def look_of(row: sqlite3.Row) -> Look:
         at=row["at"],
         changed=bool(row["changed"]),
         traffic=_counts(row),
+        latencies=_latencies(row),
         roles={role: seen for role in Role if (seen := _role(row, role, fleet)) is not None},
         age_seconds=row["age_seconds"],
         gpus=row["gpus"],
@@ -115,6 +121,15 @@ def _counts(row: sqlite3.Row) -> Counts | None:
         return None
     counted = {name: row[name] or 0 for name in _TRAFFIC}
     return Counts(**{**counted, "within_sla": row["within_sla"]})
+
+
+def _latencies(row: sqlite3.Row) -> Latencies:
+    told = json.loads(row["latencies"] or "{}")
+    return Latencies(ttft=_quantiles(told.get("ttft")), itl=_quantiles(told.get("itl")))
+
+
+def _quantiles(told: Mapping[str, float] | None) -> Quantiles | None:
+    return None if told is None else Quantiles(**{name: told[name] for name in _QUANTILES})
 
 
 def _role(row: sqlite3.Row, role: Role, fleet: Mapping[str, Mapping[str, int]]) -> RoleLook | None:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from dashboards.reading.look import Counts, Look
+from planner.core.observation import Quantiles
 
 Rows = list[dict[str, object]]
 
 POINTS = 200
 """Points of a line at most."""
+PERCENTILES = ("p50", "p95", "p99")
+"""What is told of how latencies are spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds over the requests of a window. The journal keeps the sums of each interval.
+    """Seconds over the requests of a window, by the sums of each interval in the journal.
 
     So *mean* is exact, while the percentiles are those of the intervals' means, each counted by
     its requests: single slow requests are averaged away in them.
@@ -90,6 +93,27 @@ def _latency(sums: Sequence[tuple[float, float]]) -> Latency | None:
     )
 
 
+def newest(looks: Sequence[Look], *, kind: str) -> Quantiles | None:
+    """Return the percentiles of *kind* in the last interval that has any; None without one."""
+    told = (_spread(look, kind) for look in reversed(looks))
+    return next((one for one in told if one is not None), None)
+
+
+def spread_rows(looks: Sequence[Look], *, kind: str) -> Rows:
+    """Return p50, p95 and p99 of *kind* (``ttft`` or ``itl``) over time in milliseconds.
+
+    Percentiles of several intervals do not add up: where a point stands for a stretch of looks,
+    each is the highest of an interval in it.
+    """
+    rows: Rows = []
+    for part in _parts(looks):
+        told = [one for look in part if (one := _spread(look, kind)) is not None]
+        for name in PERCENTILES:
+            highest = max((getattr(one, name) for one in told), default=None)
+            rows.append(_point(part, name, None if highest is None else highest * 1e3))
+    return rows
+
+
 def latency_rows(looks: Sequence[Look], *, kind: str) -> Rows:
     """Return the mean *kind* (``ttft`` or ``itl``) over time in milliseconds, and its worst.
 
@@ -154,6 +178,10 @@ def drift_rows(looks: Sequence[Look]) -> Rows:
 def _parts(looks: Sequence[Look]) -> list[Sequence[Look]]:
     size = max(1, -(-len(looks) // POINTS))
     return [looks[start : start + size] for start in range(0, len(looks), size)]
+
+
+def _spread(look: Look, kind: str) -> Quantiles | None:
+    return look.latencies.ttft if kind == "ttft" else look.latencies.itl
 
 
 def _told(looks: Sequence[Look]) -> list[Counts]:

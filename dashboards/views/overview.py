@@ -9,18 +9,26 @@ from dashboards.reading.source import Source
 from dashboards.reading.window import Span, Window
 from dashboards.summaries.fleet import gpu_rows, roles_of
 from dashboards.summaries.service import (
+    PERCENTILES,
     Latency,
     Service,
     attainment_rows,
     latency_rows,
     load_rows,
+    newest,
     service,
+    spread_rows,
 )
 from dashboards.summaries.words import plan_sentence
 from dashboards.views.frame import as_of, chart, looks, page, replicas_chart, tile
+from planner.core.observation import Quantiles
 from planner.core.sla import Sla
 from planner.core.units import format_duration, format_rate, format_share
 
+_SPREAD = (
+    "p50, p95 and p99 are those of the requests of each interval, read off the histograms of all "
+    "frontends or servers together; a point that stands for several intervals is their highest."
+)
 _MEANS = (
     "The journal keeps sums, not single requests: the mean is exact, the percentiles are those of "
     "the means of single intervals. The frontend's /metrics has those of requests."
@@ -91,14 +99,21 @@ def _tiles(window: Window, result: Service, sla: Sla) -> None:
 
 
 def _latencies(window: Window, result: Service, sla: Sla) -> None:
-    lines = series("mean", "slowest interval")
     kinds = (("ttft", result.ttft, sla.ttft_seconds), ("itl", result.itl, sla.itl_seconds))
+    captions = dict[str, None]()
     for (kind, known, target), place in zip(kinds, st.columns(2), strict=True):
         level = None if target is None else (target * 1e3, f"target {format_duration(target)}")
-        spec = timeline(latency_rows(window.looks, kind=kind), lines, Axis("ms", target=level))
+        axis, last = Axis("ms", target=level), newest(window.looks, kind=kind)
         with place:
-            chart(spec, kind.upper(), told=_latency(known))
-    st.caption(_MEANS)
+            if last is None:
+                rows = latency_rows(window.looks, kind=kind)
+                spec = timeline(rows, series("mean", "slowest interval"), axis)
+            else:
+                spec = timeline(spread_rows(window.looks, kind=kind), series(*PERCENTILES), axis)
+            chart(spec, kind.upper(), told=_latency(known, last))
+        captions[_MEANS if last is None else _SPREAD] = None
+    for caption in captions:
+        st.caption(caption)
 
 
 def _attainment(window: Window, sla: Sla) -> None:
@@ -108,11 +123,18 @@ def _attainment(window: Window, sla: Sla) -> None:
     chart(spec, "Requests inside the SLA")
 
 
-def _latency(known: Latency | None) -> str:
+def _latency(known: Latency | None, last: Quantiles | None) -> str:
+    """Return the mean and percentiles that are *known*, those of the *last* interval if told."""
     if known is None:
-        return "nothing measured"
-    figures = (("mean", known.mean), ("p50", known.p50), ("p95", known.p95), ("p99", known.p99))
-    return ", ".join(f"{name} {format_duration(value)}" for name, value in figures)
+        return "nothing measured" if last is None else f"last interval {_percentiles(last)}"
+    mean = f"mean {format_duration(known.mean)}"
+    if last is None:
+        return f"{mean}, {_percentiles(known)}"
+    return f"{mean}; last interval {_percentiles(last)}"
+
+
+def _percentiles(told: Latency | Quantiles) -> str:
+    return ", ".join(f"{name} {format_duration(getattr(told, name))}" for name in PERCENTILES)
 
 
 def _share(value: float | None) -> str:

@@ -1,5 +1,8 @@
 """A journal as the loop writes it, of some simulated minutes, for every test of the pages."""
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +65,20 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             number,
             Entry(at=at + 10, observation=latest, plan=held, outcome="unchanged"),
         )
+    return path
+
+
+@pytest.fixture
+def spread(filled: Path, tmp_path: Path) -> Path:
+    """Return a journal that tells how TTFT is spread in the later half of its intervals."""
+    path = Path(shutil.copy(filled, tmp_path / "spread.sqlite"))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "UPDATE decisions SET observation = json_set(observation, '$.latencies',"
+            """ json('{"ttft": {"p50": 0.12, "p95": 0.34, "p99": 0.56}, "itl": null}'))"""
+            " WHERE observation IS NOT NULL AND id > 60"
+        )
+        database.commit()
     return path
 
 

@@ -1,10 +1,12 @@
 """Every page and every control of it, against journals that are missing, bare and filled."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ PAGES = ("overview", "decisions", "forecast", "capacity", "what_if", "cost", "he
 WITHOUT_JOURNAL = ("capacity", "what_if")
 _PATIENCE = 240.0
 """Seconds that a page may take: the first simulation on a machine compiles the simulator."""
+VEGA = "vega_lite_chart"
 _VIEWS = Path(dashboards.__file__).parent / "views"
 
 Opened = Callable[..., AppTest]
@@ -51,6 +54,11 @@ def checked(page: AppTest) -> AppTest:
 def texts(page: AppTest) -> str:
     kinds = ("markdown", "caption", "info", "success", "warning", "error", "subheader")
     return "\n".join(element.value for kind in kinds for element in getattr(page, kind))
+
+
+def drawn(chart: dict[str, Any]) -> dict[str, float]:
+    """Return the last point of each line."""
+    return {row["series"]: row["value"] for row in chart["layer"][0]["data"]["values"]}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -102,6 +110,20 @@ def test_the_overview_of_a_time(opened: Opened, filled: Path, chosen: str) -> No
 
 def test_the_overview_tells_means_from_percentiles(opened: Opened, filled: Path) -> None:
     assert "The journal keeps sums, not single requests" in texts(opened("overview", filled))
+
+
+def test_the_overview_tells_the_percentiles_of_requests_where_they_are_known(
+    opened: Opened, spread: Path
+) -> None:
+    page = opened("overview", spread)
+    told = texts(page)
+    assert "; last interval p50 120ms, p95 340ms, p99 560ms" in told
+    assert "p50, p95 and p99 are those of the requests of each interval" in told
+    assert "The journal keeps sums, not single requests" in told  # of ITL nothing tells them
+    charts = {chart.proto.alt: json.loads(chart.proto.spec) for chart in page.get(VEGA)}
+    assert drawn(charts["TTFT"]) == {"p50": 120, "p95": 340, "p99": 560}
+    assert charts["TTFT"]["layer"][1]["data"]["values"][0]["label"] == "target 500ms"
+    assert drawn(charts["ITL"]).keys() == {"mean", "slowest interval"}
 
 
 def test_the_overview_takes_unknown_for_unknown(opened: Opened, untold: Path) -> None:

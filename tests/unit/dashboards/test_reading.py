@@ -10,6 +10,7 @@ import pytest
 from dashboards.reading.listing import Filter, listing
 from dashboards.reading.source import Source
 from dashboards.reading.window import span, window
+from planner.core.observation import Latencies
 from planner.core.plan import Reason
 from planner.core.role import Role
 from planner.errors import JournalError
@@ -46,8 +47,9 @@ def test_a_long_window_is_spaced_evenly_and_ends_with_the_latest(
     assert {after - before for before, after in pairwise(ids)} <= {read.every}
 
 
-def test_looks_say_what_the_records_say(filled: Path) -> None:
-    source = Source(filled)
+@pytest.mark.parametrize("journal", ["filled", "spread"])
+def test_looks_say_what_the_records_say(request: pytest.FixtureRequest, journal: str) -> None:
+    source = Source(request.getfixturevalue(journal))
     whole = source.span()
     assert whole is not None
     for look in source.window(whole).looks:
@@ -60,6 +62,8 @@ def test_looks_say_what_the_records_say(filled: Path) -> None:
         if look.traffic is not None and traffic is not None:
             assert look.traffic.within_sla == traffic.within_sla
             assert look.traffic.ttft_sum == traffic.ttft_sum
+        told = entry.observation.latencies or Latencies()
+        assert look.latencies == told
         for role, decision in entry.plan.decisions.items():
             assert look.roles[role].desired == decision.desired
             assert look.roles[role].ready == entry.observation.replicas(role).ready

@@ -14,8 +14,11 @@ from dashboards.summaries.service import (
     drift_rows,
     latency_rows,
     load_rows,
+    newest,
     service,
+    spread_rows,
 )
+from planner.core.observation import Latencies, Quantiles
 from planner.core.role import Role
 
 
@@ -29,8 +32,8 @@ def look(
 ) -> Look:
     values: dict[str, object] = {
         "id": number, "run": 1, "mode": "acts", "sla": "ttft=200ms", "at": 1000.0 + 5 * number,
-        "changed": ready != desired, "traffic": None, "age_seconds": 0.0, "gpus": ready,
-        "gpus_desired": desired, "cost_desired": None, "predicted": None,
+        "changed": ready != desired, "traffic": None, "latencies": Latencies(), "age_seconds": 0.0,
+        "gpus": ready, "gpus_desired": desired, "cost_desired": None, "predicted": None,
         "roles": {Role.DECODE: RoleLook(ready=ready, starting=0, draining=draining, current=ready,
                                         raw=desired, desired=desired)},
     }  # fmt: skip
@@ -79,6 +82,22 @@ class TestService:
         assert ttft is not None
         assert ttft.mean == pytest.approx(0.14)
         assert (ttft.p50, ttft.p95, ttft.p99) == pytest.approx((0.1, 0.5, 0.5))
+
+    def test_percentiles_of_requests_are_those_of_each_interval(self) -> None:
+        def told(number: int, p99: float) -> Look:
+            quantiles = Quantiles(p50=p99 / 4, p95=p99 / 2, p99=p99)
+            return look(number, latencies=Latencies(ttft=quantiles))
+
+        looks = [told(1, 0.4), told(2, 0.8), look(3)]
+        rows = spread_rows(looks, kind="ttft")
+        assert [row["series"] for row in rows[:3]] == ["p50", "p95", "p99"]
+        assert [row["value"] for row in rows] == [100, 200, 400, 200, 400, 800, None, None, None]
+        assert newest(looks, kind="ttft") == looks[1].latencies.ttft
+        assert newest(looks, kind="itl") is None
+        # A point for two intervals is the higher of them.
+        long = [told(2 * number + late, 0.8 if late else 0.4) for number in range(200)
+                for late in (0, 1)]  # fmt: skip
+        assert {row["value"] for row in spread_rows(long, kind="ttft")} == {200, 400, 800}
 
     def test_rows_keep_gaps(self) -> None:
         looks = [look(1, traffic=counts(itl_sum=0.2, itl_count=10, arrived=50)), look(2)]
