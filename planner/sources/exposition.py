@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
+_EDGE = re.compile(r'[{,]le="([^"]*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _UNESCAPED = {"n": "\n"}
 
@@ -73,6 +74,15 @@ def name_of(series: str) -> str:
 def labels_of(series: str) -> dict[str, str]:
     """Return the labels of *series*, unescaped."""
     return {name: _unescaped(text) for name, text in _LABEL.findall(series)}
+
+
+def edge_of(series: str) -> float:
+    """Return the upper edge of the bucket *series*; nan where it has none.
+
+    It reads no other label, which counts where each look has hundreds of buckets.
+    """
+    found = _EDGE.search(series)
+    return math.nan if found is None else float(found[1])
 
 
 def _sample(line: str, buckets: Collection[str]) -> tuple[str, float] | None:

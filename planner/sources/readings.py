@@ -7,7 +7,7 @@ from math import prod
 
 from planner.sources.distribution import Distribution
 from planner.sources.engines.names import Amounts, EngineNames, Series
-from planner.sources.exposition import Page, labels_of, name_of
+from planner.sources.exposition import Page, edge_of, labels_of, name_of
 
 _Named = Mapping[str, Sequence[tuple[str, float]]]
 """Series and values, by the name that the series have."""
@@ -137,7 +137,7 @@ def _distribution(told: _Named, amounts: Amounts) -> Distribution | None:
 def _buckets(told: _Named, name: str) -> dict[float, float]:
     below: dict[float, float] = {}
     for series, value in told.get(name, ()):
-        edge = float(labels_of(series).get("le", "nan"))
+        edge = edge_of(series)
         below[edge] = below.get(edge, 0.0) + value
     return below
 

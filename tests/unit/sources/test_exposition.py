@@ -1,12 +1,14 @@
 """The small parser against pages that prometheus_client writes, and against broken ones."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from planner.sources.exposition import labels_of, name_of, parse
+from planner.sources.exposition import edge_of, labels_of, name_of, parse
 
 
 def page_of(registry):
@@ -94,3 +96,17 @@ def test_a_line_that_is_no_sample_is_skipped(line):
 def test_time_stamps_are_not_values():
     page = parse('planner_x{a="b"} 2 1700000000000\nplanner_y 3 17', "planner_")
     assert (page.total("planner_x"), page.total("planner_y")) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("series", "edge"),
+    [
+        pytest.param('x_bucket{le="0.25"}', 0.25, id="alone"),
+        pytest.param('x_bucket{model="m",le="+Inf",pod="p"}', float("inf"), id="among others"),
+        pytest.param(r'x_bucket{model="a,le=\"7\"",le="2.5"}', 2.5, id="not in another's value"),
+        pytest.param('x_bucket{file="9",handle="8"}', None, id="none"),
+    ],
+)
+def test_the_edge_of_a_bucket(series, edge):
+    found = edge_of(series)
+    assert math.isnan(found) if edge is None else found == edge
