@@ -29,10 +29,7 @@ from planner.profiles import load_profile
 
 PROFILE = "qwen3-32b-h200"
 SLA = "ttft=1s,itl=40ms,attainment=99%"
-TRACE = "bundled:azure-conv"
-# The first rush comes before anything was learned of this load, and doubles it within one look and
-# one start: whoever expects that has planner provide a fifth more than it would by itself.
-HEADROOM = "1.2"
+TRACE = Path(__file__).parents[3] / "shared/data/traces/azure_conv.csv"
 PYTHON = [sys.executable, "-m", "runtime.process", "--", sys.executable, "-m", "planner"]
 """`planner`, in a process that ends when this one does, however that happens."""
 
@@ -43,10 +40,7 @@ def deployment(state: Path, options: argparse.Namespace) -> Iterator[str]:
     command = [*PYTHON, "serve", "--state-dir", str(state), "--http-port", "0"]
     command += ["--profile", PROFILE, "--sla", SLA, "--cold-start", "3s", "--interval", "2s"]
     command += ["--planner", "apply", "--max-gpus", str(options.max_gpus)]
-    environment = {**os.environ, "PLANNER_HEADROOM": HEADROOM}
-    serve = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, env=environment
-    )
+    serve = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     try:
         yield wait_ready(serve, state)
     finally:
@@ -69,8 +63,9 @@ def wait_ready(serve: "subprocess.Popen[bytes]", state: Path) -> str:
 
 def replay(url: str, options: argparse.Namespace) -> dict[str, Any]:
     """Send the traffic and return what `planner replay` measured."""
+    trace = str(TRACE) if TRACE.exists() else "bundled:azure-conv"
     seconds = options.seconds
-    command = [*PYTHON, "replay", "--trace", TRACE, "--url", url, "--sla", SLA, "-o", "json"]
+    command = [*PYTHON, "replay", "--trace", trace, "--url", url, "--sla", SLA, "-o", "json"]
     # The recorded traffic is flat. Four copies of it at 0.15 to 1.3 times its speed are a quiet
     # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 2048 requests, at
     # first less than one a second, up to 29 a second over ten seconds, and 4 a second at the end.
