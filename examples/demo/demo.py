@@ -29,7 +29,7 @@ from planner.profiles import load_profile
 
 PROFILE = "qwen3-32b-h200"
 SLA = "ttft=1s,itl=40ms,attainment=99%"
-TRACE = Path(__file__).parents[3] / "shared/data/traces/azure_conv.csv"
+TRACE = "bundled:azure-conv"
 PYTHON = [sys.executable, "-m", "runtime.process", "--", sys.executable, "-m", "planner"]
 """`planner`, in a process that ends when this one does, however that happens."""
 
@@ -63,14 +63,13 @@ def wait_ready(serve: "subprocess.Popen[bytes]", state: Path) -> str:
 
 def replay(url: str, options: argparse.Namespace) -> dict[str, Any]:
     """Send the traffic and return what `planner replay` measured."""
-    trace = str(TRACE) if TRACE.exists() else "bundled:azure-conv"
     seconds = options.seconds
-    command = [*PYTHON, "replay", "--trace", trace, "--url", url, "--sla", SLA, "-o", "json"]
-    # The recorded traffic is flat. Four copies of it at 0.15 to 1.3 times its speed are a quiet
-    # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 2048 requests, at
-    # first less than one a second, up to 29 a second over ten seconds, and 4 a second at the end.
-    command += ["--amplify", "4", "--swing", "0.15:1.3", "--period", f"{seconds}s"]
-    command += ["--duration", f"{seconds * 0.725:g}s"]
+    command = [*PYTHON, "replay", "--trace", TRACE, "--url", url, "--sla", SLA, "-o", "json"]
+    # The recorded traffic is flat. Four copies of it at 0.15 to 1 times its speed are a quiet
+    # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 1580 requests, at
+    # first less than one a second, up to 25 a second over ten seconds, and 4 a second at the end.
+    command += ["--amplify", "4", "--swing", "0.15:1.0", "--period", f"{seconds}s"]
+    command += ["--duration", f"{seconds * 0.575:g}s"]
     sending = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
     try:
         output, _ = sending.communicate()
