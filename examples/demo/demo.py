@@ -66,7 +66,7 @@ def replay(url: str, options: argparse.Namespace) -> dict[str, Any]:
     seconds = options.seconds
     command = [*PYTHON, "replay", "--trace", TRACE, "--url", url, "--sla", SLA, "-o", "json"]
     # The recorded traffic is flat. Four copies of it at 0.15 to 1 times its speed are a quiet
-    # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 1580 requests, at
+    # hour, a rush and a quiet hour again, with real lengths and bursts: in 180 s 1552 requests, at
     # first less than one a second, up to 25 a second over ten seconds, and 4 a second at the end.
     command += ["--amplify", "4", "--swing", "0.15:1.0", "--period", f"{seconds}s"]
     command += ["--duration", f"{seconds * 0.575:g}s"]
