@@ -18,7 +18,7 @@ class MemoryExchange:
     def __init__(self) -> None:
         self.available = True
         self._served: dict[str, deque[MemorySubscription]] = {}
-        self._heard: dict[str, list[MemoryHearing]] = {}
+        self._heard: dict[str, list[MemorySubscription]] = {}
 
     def attach(self, subscription: "MemorySubscription") -> None:
         """Deliver to *subscription* from here on."""
@@ -39,11 +39,11 @@ class MemoryExchange:
         served[-1].receive(message)
         return True
 
-    def hear(self, hearing: "MemoryHearing") -> None:
+    def hear(self, hearing: "MemorySubscription") -> None:
         """Let *hearing* receive what is published from here on."""
         self._heard.setdefault(hearing.subject, []).append(hearing)
 
-    def ignore(self, hearing: "MemoryHearing") -> None:
+    def ignore(self, hearing: "MemorySubscription") -> None:
         """Let it receive nothing more; twice is fine."""
         heard = self._heard.get(hearing.subject)
         if heard is not None and hearing in heard:
@@ -56,35 +56,22 @@ class MemoryExchange:
 
 
 class MemorySubscription:
-    """One handler on one subject."""
+    """One who receives what is sent or published on one subject, until it is closed."""
 
     def __init__(
-        self, exchange: MemoryExchange, subject: str, *, receive: Callable[[bytes], None]
+        self,
+        subject: str,
+        *,
+        receive: Callable[[bytes], None],
+        leave: Callable[["MemorySubscription"], None],
     ) -> None:
         self.subject = subject
         self.receive = receive
-        self._exchange = exchange
-        exchange.attach(self)
+        self._leave = leave
 
     async def close(self) -> None:
         """Take nothing new."""
-        self._exchange.detach(self)
-
-
-class MemoryHearing:
-    """One listener to what is published on one subject."""
-
-    def __init__(
-        self, exchange: MemoryExchange, subject: str, *, receive: Callable[[bytes], None]
-    ) -> None:
-        self.subject = subject
-        self.receive = receive
-        self._exchange = exchange
-        exchange.hear(self)
-
-    async def close(self) -> None:
-        """Take nothing new."""
-        self._exchange.ignore(self)
+        self._leave(self)
 
 
 class MemoryPlane:
@@ -92,7 +79,7 @@ class MemoryPlane:
 
     def __init__(self, exchange: MemoryExchange | None = None) -> None:
         self._exchange = exchange if exchange is not None else MemoryExchange()
-        self._subscriptions: list[MemorySubscription | MemoryHearing] = []
+        self._subscriptions: list[MemorySubscription] = []
         self._handlers = Handlers()
         self._closed = False
 
@@ -105,7 +92,8 @@ class MemoryPlane:
         """Call *handler* with every message sent to *subject*. Raises MessagingUnavailable."""
         self._require()
         receive = partial(self._handlers.start, handler)
-        subscription = MemorySubscription(self._exchange, subject, receive=receive)
+        subscription = MemorySubscription(subject, receive=receive, leave=self._exchange.detach)
+        self._exchange.attach(subscription)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -116,10 +104,11 @@ class MemoryPlane:
             raise NoResponders(f"nobody serves {subject}")
         await asyncio.sleep(0)
 
-    async def subscribe(self, subject: str, receive: Callable[[bytes], None]) -> MemoryHearing:
+    async def subscribe(self, subject: str, receive: Callable[[bytes], None]) -> MemorySubscription:
         """Call *receive* with every message published on *subject*. Raises MessagingUnavailable."""
         self._require()
-        hearing = MemoryHearing(self._exchange, subject, receive=receive)
+        hearing = MemorySubscription(subject, receive=receive, leave=self._exchange.ignore)
+        self._exchange.hear(hearing)
         self._subscriptions.append(hearing)
         return hearing
 
