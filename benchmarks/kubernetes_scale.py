@@ -30,6 +30,7 @@ from fake_cluster.objects import workload  # noqa: E402 - found by the line abov
 from fake_cluster.server import FakeApiServer  # noqa: E402
 from fake_cluster.store import Change  # noqa: E402
 from planners import spawn_planner  # noqa: E402
+from vllm_page import vllm_page  # noqa: E402
 
 NAMESPACE = "ns"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -51,17 +52,6 @@ clusters: [{{name: t, cluster: {{server: "{url}"}}}}]
 users: [{{name: t, user: {{}}}}]
 contexts: [{{name: t, context: {{cluster: t, user: t}}}}]
 current-context: t
-"""
-PAGE = """\
-vllm:num_requests_running{{model_name="m"}} 5
-vllm:num_requests_waiting{{model_name="m"}} 0
-vllm:kv_cache_usage_perc{{model_name="m"}} {usage:.3f}
-vllm:request_success_total{{finished_reason="stop",model_name="m"}} 7
-vllm:time_to_first_token_seconds_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_sum{{model_name="m"}} 700
-vllm:request_generation_tokens_count{{model_name="m"}} 7
-vllm:request_generation_tokens_sum{{model_name="m"}} 700
 """
 
 
@@ -141,7 +131,7 @@ def serve_pages(usage: Sequence[float], port: Any) -> None:
         assert request.transport is not None
         _, *parts = map(int, request.transport.get_extra_info("sockname")[0].split("."))
         number = (parts[0] - 1) * 62500 + parts[1] * 250 + parts[2] - 1
-        return web.Response(text=PAGE.format(usage=usage[number]))
+        return web.Response(text=vllm_page(running=5, usage=usage[number]))
 
     async def serve() -> None:
         app = web.Application()

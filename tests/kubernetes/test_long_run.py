@@ -22,6 +22,7 @@ from fake_cluster.objects import workload
 from manifests import apply
 from planners import spawn_planner
 from real_cluster import RIVALS, RealCluster
+from vllm_page import vllm_page
 from witness import Witness
 
 from connectors.kubernetes.api import Api, ApiFault
@@ -53,17 +54,6 @@ FLAGS = (
     "--sla=ttft=1s", "--mode=load", "--interval=500ms", "--cold-start=3s", "--stabilization=2s",
     "--max=prefill=6", "--max=decode=6", "--connector=kubernetes",
 )  # fmt: skip
-PAGE = """\
-vllm:num_requests_running{{model_name="m"}} {running}
-vllm:num_requests_waiting{{model_name="m"}} 0
-vllm:kv_cache_usage_perc{{model_name="m"}} {usage:.3f}
-vllm:request_success_total{{finished_reason="stop",model_name="m"}} 7
-vllm:time_to_first_token_seconds_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_sum{{model_name="m"}} 700
-vllm:request_generation_tokens_count{{model_name="m"}} 7
-vllm:request_generation_tokens_sum{{model_name="m"}} 700
-"""
 
 
 @dataclass
@@ -80,7 +70,7 @@ class Load:
         labels = pod["metadata"]["labels"]
         work = self.now[labels["planner/deployment"]][ROLES.index(labels["planner/role"])]
         usage = min(1.0, FULL * work / max(1, self._sharing(labels)))
-        return web.Response(text=PAGE.format(running=round(10 * usage), usage=usage))
+        return web.Response(text=vllm_page(running=round(10 * usage), usage=usage))
 
     def _sharing(self, labels: Mapping[str, str]) -> int:
         return sum(

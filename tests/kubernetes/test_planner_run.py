@@ -17,23 +17,13 @@ from fake_prometheus import FakePrometheus, fake_prometheus
 from manifests import apply, manifests
 from planners import spawn_planner
 from real_cluster import RealCluster
+from vllm_page import vllm_page
 
 from connectors.kubernetes.api import Api, ApiRefused
 from connectors.kubernetes.kinds import DEPLOYMENTS, LEASES, PODS
 from planner.core.role import Role
 from planner.journal import Journal
 
-PAGE = """\
-vllm:num_requests_running{{model_name="m"}} {running}
-vllm:num_requests_waiting{{model_name="m"}} {waiting}
-vllm:kv_cache_usage_perc{{model_name="m"}} 0.1
-vllm:request_success_total{{finished_reason="stop",model_name="m"}} 7
-vllm:time_to_first_token_seconds_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_count{{model_name="m"}} 7
-vllm:request_prompt_tokens_sum{{model_name="m"}} 700
-vllm:request_generation_tokens_count{{model_name="m"}} 7
-vllm:request_generation_tokens_sum{{model_name="m"}} 700
-"""
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -60,7 +50,7 @@ class Stage:
     planners: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def page(self, _: web.Request) -> web.Response:
-        return web.Response(text=PAGE.format(running=1, waiting=self.waiting))
+        return web.Response(text=vllm_page(running=1, waiting=self.waiting))
 
     async def planner(self, *flags: str, command: str = "run") -> asyncio.subprocess.Process:
         state = self.folder / f"state-{len(self.planners)}"
@@ -208,7 +198,7 @@ async def scraping(fake: FakePrometheus, stage: Stage, *, waiting: int) -> None:
     while True:
         fake.now += 0.1
         for pod in (await stage.api.get(PODS.path(stage.namespace)))["items"]:
-            page = PAGE.format(running=1, waiting=waiting)
+            page = vllm_page(running=1, waiting=waiting)
             name = pod["metadata"]["name"]
             fake.scrape(page, namespace=stage.namespace, pod=name, instance=f"{name}:8000")
         await asyncio.sleep(0.1)

@@ -1,15 +1,14 @@
 """What rules and dashboards say, and the metrics of the product that they may name."""
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from generator import generator
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -26,7 +25,7 @@ _VARIABLES = {"__rate_interval": "1m", "__range": "5m", "lead": "10s"}
 @cache
 def product_series() -> frozenset[str]:
     """Return the names of all series that processes of the product expose."""
-    tables = _generator()
+    tables = generator()
     kinds = (tables.frontend_metrics, tables.worker_metrics, tables.planner_metrics)
     rows = [row for table in kinds for row in _ROW.findall(table())]
     return frozenset(f"{name}{part}" for name, kind in rows for part in _PARTS.get(kind, ("",)))
@@ -77,16 +76,3 @@ def filled(expression: str) -> str:
         return _VARIABLES.get(found.group(1), ".*")
 
     return re.sub(r"\$(\w+)", value, expression)
-
-
-@cache
-def _generator() -> Any:
-    path = ROOT / "docs" / "generate.py"
-    spec = importlib.util.spec_from_file_location("docs_generate_for_monitoring", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = sys.path.copy()
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module

@@ -29,10 +29,6 @@ SWEEP_SECONDS = 12 * 60.0
 PROMPTS = (190, 450, 640, 1250, 1700)
 BATCHES = ((3, 350), (4, 1100), (8, 240), (11, 700), (13, 1500))
 MOST_OFF = 0.15
-# How far the profile's own points, measured again, are off on a machine too busy to tell anything,
-# and how far where not the machine is to blame but the profile.
-BUSY = 0.1
-WRONG = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +108,8 @@ def _context(point: DecodePoint) -> int:
     return round(point.kv_tokens / point.batch)
 
 
-def why_untold(name: str, looks: list[tuple[Errors, Errors]]) -> str | None:
-    """Fail for a profile that is wrong; return why there is no telling, on a busy machine."""
-    fresh, again = (
-        median(abs(each) for errors in side for each in getattr(errors, name))
-        for side in zip(*looks, strict=True)
-    )
-    if fresh <= MOST_OFF:
-        return None
-    assert BUSY < again <= WRONG, (name, looks)
-    return f"{name} at the very points of the profile is {again:.0%} off by now"
+def usual(name: str, looks: list[Errors]) -> float:
+    return median(abs(error) for look in looks for error in getattr(look, name))
 
 
 async def test_a_profile_of_real_engines_tells_what_it_did_not_measure(model, tmp_path) -> None:
@@ -140,6 +128,8 @@ async def test_a_profile_of_real_engines_tells_what_it_did_not_measure(model, tm
         gpu="cpu", has_gpu=False, start_seconds=300.0, sample_seconds=60.0,
     )  # fmt: skip
     looks = [await looked_at(rig, profile, parallelism) for parallelism in PARALLELISMS]
-    busy = [why for name in ("ttft", "itl") if (why := why_untold(name, looks))]
-    if busy:
-        pytest.skip("; ".join(busy))
+    elsewhere, at_its_own_points = zip(*looks, strict=True)
+    for name in ("ttft", "itl"):
+        # The second figure tells a machine that has changed from a profile that is wrong.
+        off = (usual(name, elsewhere), usual(name, at_its_own_points))
+        assert off[0] <= MOST_OFF, f"{name}: {off[0]:.0%} off, {off[1]:.0%} at its own points"
