@@ -20,7 +20,7 @@ from planner.errors import ConfigError
 # Two hours at that lead: longer than a burst, shorter than the half of a day.
 _STEADY_LEADS = 75.0
 # Multiple of the SLA's misses for which a role's headroom may turn out too small: since numbers are
-# rounded up and held, a third of them is late in the end.
+# rounded up and held, less than a third of them are late in the end.
 _LATE_SHARES = 3.0
 
 _ONE_GPU = Parallelism()
